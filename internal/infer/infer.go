@@ -1,0 +1,81 @@
+// Package infer drives the prompts of a dataset through a model: one file per
+// inferencer class (GenInferencer, PPLInferencer, …).
+//
+// An inferencer renders each row, asks the sink whether that very question
+// was answered before, asks the model in an order that helps it, and puts one
+// record per row into the sink as soon as it is complete. The order of records
+// is the order of completion; readers go by index.
+package infer
+
+import (
+	"context"
+	"log/slog"
+
+	"sextant/internal/dataset"
+	"sextant/internal/model"
+	"sextant/internal/py"
+	"sextant/internal/registry"
+)
+
+// State of one answered row.
+type State string
+
+// The states.
+const (
+	OK     State = "ok"
+	Failed State = "failed" // the model refused this sample for good; Error says why
+)
+
+// Record is the outcome for one row.
+type Record struct {
+	Index int    // row number in the whole (unsplit) test set
+	ID    string // identity, see ID
+	State State
+	Error string   // for Failed: what the model said
+	Data  *py.Dict // the OpenCompass-shaped record; for Failed the prompt without prediction
+}
+
+// Sink takes records and knows earlier ones. Safe for concurrent use.
+type Sink interface {
+	// Have reports whether the row with this identity has a record already.
+	Have(index int, id string) bool
+	// Put stores a record durably before it returns.
+	Put(ctx context.Context, r Record) error
+}
+
+// Job is one dataset (or a part of it) to run on one model.
+type Job struct {
+	Model    model.Model
+	Class    model.Class
+	ModelCfg *py.Dict // the whole model dict of the config
+	Identity model.Identity
+
+	Set      *dataset.Set
+	Rows     []int    // rows of Set.Test to ask, as row numbers of Set.Test
+	Index    []int    // Index[i] is the number of Rows[i] in the whole test set
+	InferCfg *py.Dict // infer_cfg of the dataset
+
+	Sink Sink
+	Log  *slog.Logger
+}
+
+// Inferencer runs jobs.
+type Inferencer interface {
+	// Run asks every row that the sink does not have. It returns the first
+	// error that is not one sample's own.
+	Run(ctx context.Context, job *Job) error
+}
+
+// Class is an inferencer class that configs can name.
+type Class struct {
+	// New makes an inferencer from infer_cfg.inferencer; errors are source
+	// diagnostics.
+	New func(cfg *py.Dict) (Inferencer, error)
+	// NeedsScore says that the model must be a model.Scorer.
+	NeedsScore bool
+	// Mode is how the summary names it: "gen", "ppl", "ll", "unknown".
+	Mode string
+}
+
+// Classes are the inferencer classes by name.
+var Classes = registry.New[Class]("inferencer")

@@ -1,0 +1,196 @@
+// Package model is the seam to language models: requests, responses,
+// capabilities, errors, and the registry of model classes that configs name.
+//
+// A Model is asked one request at a time by many goroutines; batching is the
+// model's own business. Errors are of three kinds, told apart by type:
+// RetryError (try again), SampleError (this question cannot be answered),
+// EndpointError (nothing can be answered). Any other error counts as a fault
+// of the endpoint.
+package model
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sextant/internal/py"
+	"sextant/internal/registry"
+)
+
+// Message is one turn of a conversation, with the roles of the wire:
+// "system", "user", "assistant".
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Request asks for a continuation. Exactly one of Text and Messages is set.
+type Request struct {
+	Text     string
+	Messages []Message
+
+	MaxTokens   int      // most tokens to generate; 0 leaves it to the model
+	MinTokens   int      // fewest, 0 for no bound
+	MaxSeqLen   int      // truncate prompt to this many tokens, 0 for the model's own limit
+	Stop        []string // generation ends before the first of these
+	Temperature *float64 // nil: the model's own setting
+	Seed        *int64
+	N           int // answers wanted; 0 means 1
+}
+
+// Response is what came back for a Request.
+type Response struct {
+	Texts        []string // N answers
+	FinishReason string   // "stop", "length", …; "" when unknown
+	PromptTokens int
+	OutputTokens int
+}
+
+// ScoreRequest asks for the log-probabilities of the tokens of Text.
+type ScoreRequest struct {
+	Text string
+	// MaxSeqLen truncates to that many tokens, 0 for the model's own limit.
+	MaxSeqLen int
+	// Continuation, when not empty, is the tail of interest; the model also
+	// reports how many of the tokens of Text belong to what stands before it
+	// when that is tokenised alone (ContextTokens).
+	Continuation string
+}
+
+// ScoreResponse gives, for the tokens of the text after truncation,
+// LogProbs[i] = ln p(token i+1 | tokens 0..i); so len(LogProbs) is the number
+// of tokens minus one. TokenIDs has all tokens, special ones included.
+type ScoreResponse struct {
+	TokenIDs      []int32
+	LogProbs      []float64
+	ContextTokens int  // tokens of the text without Continuation, when asked for
+	Truncated     bool // text was longer than allowed
+}
+
+// Model generates text. Safe for concurrent use.
+type Model interface {
+	Generate(ctx context.Context, r Request) (Response, error)
+	// Limits says how the model wants to be asked; constant after opening.
+	Limits() Limits
+	Close() error
+}
+
+// Scorer is a Model that gives log-probabilities of a given text.
+type Scorer interface {
+	Score(ctx context.Context, r ScoreRequest) (ScoreResponse, error)
+}
+
+// Tokenizer is a Model that can count tokens, special ones included, as its
+// inferencer would send the text.
+type Tokenizer interface {
+	CountTokens(text string) (int, error)
+}
+
+// Prober is a Model that can prove before the run that it does what the run
+// needs, and says why not.
+type Prober interface {
+	Probe(ctx context.Context, need Need) error
+}
+
+// Identifier is a Model that knows what it really is (a hash of weights and
+// settings that change answers). It becomes part of each record's identity.
+type Identifier interface {
+	Identity() Identity
+}
+
+// Identity of a model, as far as it can be known.
+type Identity struct {
+	Name        string `json:"name"`                   // path or endpoint model name
+	Hash        string `json:"hash,omitempty"`         // content hash of weights and tokenizer
+	ComputeType string `json:"compute_type,omitempty"` // "float32", "float16", …
+	Backend     string `json:"backend,omitempty"`      // "engine", "openai", …
+}
+
+// Need is what a run will ask of a model.
+type Need struct {
+	Score    bool // log-probabilities of given text
+	Stop     []string
+	MaxSeq   int
+	Generate bool
+}
+
+// Limits says how many requests a model wants in flight.
+type Limits struct {
+	InFlight int // 0 means 1
+	// SharedPrefixes says that requests whose texts share a prefix are
+	// cheaper when they are in flight together.
+	SharedPrefixes bool
+	MaxSeqLen      int // context length in tokens, 0 when unknown
+}
+
+// Stats of the work that a model did, for reports; see Counter.
+type Stats struct {
+	Requests       int64
+	TokensComputed int64 // tokens that went through the network
+	TokensSaved    int64 // tokens whose result was taken from a shared prefix
+	TokensOut      int64 // tokens generated
+}
+
+// Counter is a Model that counts its work.
+type Counter interface{ Stats() Stats }
+
+// RetryError may pass if the same request is sent again.
+type RetryError struct {
+	Err   error
+	After time.Duration // what the server asked for, 0 when it did not
+}
+
+func (e *RetryError) Error() string { return e.Err.Error() }
+func (e *RetryError) Unwrap() error { return e.Err }
+
+// SampleError is final for one request only: context too long, content filter.
+type SampleError struct {
+	Reason string // short, one of a few words: "context_length", "content_filter", …
+	Err    error
+}
+
+func (e *SampleError) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }
+func (e *SampleError) Unwrap() error { return e.Err }
+
+// EndpointError is final for the whole model: bad key, no such model, refused
+// capability, broken weights.
+type EndpointError struct {
+	Err  error
+	Hint string
+}
+
+func (e *EndpointError) Error() string { return e.Err.Error() }
+func (e *EndpointError) Unwrap() error { return e.Err }
+
+// Env is what opening a model may use of the outside world.
+type Env struct {
+	Log     *slog.Logger
+	Getenv  func(string) string
+	Offline bool   // no network unless the config names an endpoint on it
+	Threads int    // CPU threads to compute with; 0 means all
+	HomeDir string // where caches live when no variable says otherwise
+}
+
+// Opener makes a model from its config dict (the whole model dict of the
+// config: type, path, abbr, max_seq_len, model_kwargs, …).
+type Opener func(ctx context.Context, cfg *py.Dict, env Env) (Model, error)
+
+// Class is a model class that configs can name.
+type Class struct {
+	Open Opener
+	// Check validates the config without opening anything (no I/O); it
+	// returns source diagnostics. May be nil.
+	Check func(cfg *py.Dict) error
+	// Chat says that prompts become message lists (OpenCompass's API template
+	// parser), not one string.
+	Chat bool
+	// IgnoresMetaTemplate: HuggingFaceBaseModel does.
+	IgnoresMetaTemplate bool
+	// Local models hold weights in this process: one worker should be given
+	// all tasks of such a model.
+	Local bool
+}
+
+// Classes are the model classes by name.
+var Classes = registry.New[Class]("model")

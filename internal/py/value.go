@@ -1,0 +1,443 @@
+// Package py holds Python's data values and what Python does with them:
+// repr and str, equality, ordering, arithmetic, formatting, the methods of
+// str, list and dict, json.dumps and json.loads. Config files, dataset rows,
+// prompts, predictions and summaries all speak these values, so that a number
+// or a text comes out as it does in CPython 3.11, to the last character.
+//
+// A Value is one of
+//
+//	nil, bool, int, *big.Int (only outside int64), float64, string, Bytes,
+//	*List, *Tuple, *Dict, *Set, or something that implements Object
+//
+// Strings are Go strings in UTF-8; lengths and indexes are code points.
+//
+// The package knows no configs, models or datasets, and does no I/O.
+package py
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"strings"
+
+	"sextant/internal/source"
+)
+
+// Value is a Python value; see the package comment for the concrete types.
+type Value = any
+
+// Bytes is a Python bytes object.
+type Bytes string
+
+// Object is a value that only its own package understands (a function, a
+// module, a lazy reference of a config).
+type Object interface {
+	PyType() string // type(x).__name__
+	PyRepr() string
+}
+
+// List is a mutable Python list. Pos, if not nil, runs beside Items and says
+// where each item was written.
+type List struct {
+	Items []Value
+	Pos   []source.Pos
+	At    source.Pos // where the display stands
+}
+
+// NewList makes a list of items.
+func NewList(items ...Value) *List { return &List{Items: items} }
+
+// Len is the number of items.
+func (l *List) Len() int { return len(l.Items) }
+
+// PosOf is where item i was written, or else where the list was.
+func (l *List) PosOf(i int) source.Pos {
+	if i < len(l.Pos) && l.Pos[i] != 0 {
+		return l.Pos[i]
+	}
+	return l.At
+}
+
+// Append adds v, written at pos.
+func (l *List) Append(v Value, pos source.Pos) {
+	if pos != 0 || l.Pos != nil {
+		for len(l.Pos) < len(l.Items) {
+			l.Pos = append(l.Pos, 0)
+		}
+		l.Pos = append(l.Pos, pos)
+	}
+	l.Items = append(l.Items, v)
+}
+
+// Tuple is an immutable sequence.
+type Tuple struct {
+	Items []Value
+	Pos   []source.Pos
+	At    source.Pos
+}
+
+// NewTuple makes a tuple of items.
+func NewTuple(items ...Value) *Tuple { return &Tuple{Items: items} }
+
+// PosOf is where item i was written, or else where the tuple was.
+func (t *Tuple) PosOf(i int) source.Pos {
+	if i < len(t.Pos) && t.Pos[i] != 0 {
+		return t.Pos[i]
+	}
+	return t.At
+}
+
+// Entry is one key of a Dict with its value. Pos is where the value was
+// written, KeyPos where the key was; 0 when not known.
+type Entry struct {
+	Key, Val    Value
+	KeyPos, Pos source.Pos
+}
+
+// Dict is an insertion-ordered dictionary with Python's key equality
+// (1 == 1.0 == True). Not safe for concurrent mutation.
+type Dict struct {
+	At      source.Pos
+	entries []Entry
+	index   map[any]int // built when there are more than dictLinear keys
+	dead    int         // deleted slots in entries (Key == tomb)
+	Config  bool        // a mmengine ConfigDict, not a plain dict: see pyconf
+}
+
+type tombT struct{}
+
+var tomb = tombT{}
+
+// NewDict returns an empty dict.
+func NewDict() *Dict { return &Dict{} }
+
+// DictOf makes a dict from alternating keys and values.
+func DictOf(kv ...Value) *Dict {
+	d := NewDict()
+	for i := 0; i+1 < len(kv); i += 2 {
+		d.Set(kv[i], kv[i+1])
+	}
+	return d
+}
+
+// TypeError is an operation that Python answers with TypeError.
+type TypeError struct{ Msg string }
+
+func (e *TypeError) Error() string { return e.Msg }
+
+// HashKey maps a hashable value to a comparable Go value such that equal
+// Python keys give equal results; ok is false for unhashable values.
+func HashKey(v Value) (key any, ok bool) {
+	switch x := v.(type) {
+	case string, nil, int:
+		return x, true
+	case bool:
+		if x {
+			return 1, true
+		}
+		return 0, true
+	case float64:
+		if x == math.Trunc(x) && math.Abs(x) < 1<<62 {
+			return int(x), true
+		}
+		return x, true
+	case *big.Int:
+		return "\x00big:" + x.String(), true
+	case Bytes:
+		return x, true
+	case *Tuple:
+		var b strings.Builder
+		b.WriteString("\x00t")
+		for _, it := range x.Items {
+			k, ok := HashKey(it)
+			if !ok {
+				return nil, false
+			}
+			fmt.Fprintf(&b, "\x00%T\x01%v", k, k)
+		}
+		return b.String(), true
+	case *List, *Dict:
+		return nil, false
+	case *Set:
+		return nil, false
+	}
+	return v, true // identity
+}
+
+const dictLinear = 8
+
+func (d *Dict) find(k any) int {
+	if d.index != nil {
+		if i, ok := d.index[k]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range d.entries {
+		if ek := d.entries[i].Key; ek != tomb {
+			if hk, _ := HashKey(ek); hk == k {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// Len is the number of keys.
+func (d *Dict) Len() int { return len(d.entries) - d.dead }
+
+// Lookup returns the value of key.
+func (d *Dict) Lookup(key Value) (Value, bool) {
+	if d == nil {
+		return nil, false
+	}
+	k, ok := HashKey(key)
+	if !ok {
+		return nil, false
+	}
+	if i := d.find(k); i >= 0 {
+		return d.entries[i].Val, true
+	}
+	return nil, false
+}
+
+// Get returns the value of key, or nil.
+func (d *Dict) Get(key Value) Value { v, _ := d.Lookup(key); return v }
+
+// Has reports whether key is there.
+func (d *Dict) Has(key Value) bool { _, ok := d.Lookup(key); return ok }
+
+// Str, Dict, List return the value of key when it has that type, else zero.
+func (d *Dict) Str(key string) string { s, _ := d.Get(key).(string); return s }
+func (d *Dict) Dict(key string) *Dict { s, _ := d.Get(key).(*Dict); return s }
+func (d *Dict) List(key string) *List { s, _ := d.Get(key).(*List); return s }
+func (d *Dict) Bool(key string) bool  { s, _ := d.Get(key).(bool); return s }
+func (d *Dict) Int(key string, def int) int {
+	switch x := d.Get(key).(type) {
+	case int:
+		return x
+	case bool:
+		if x {
+			return 1
+		}
+		return 0
+	}
+	return def
+}
+
+// PosOf is where the value of key was written, or else where the dict was.
+func (d *Dict) PosOf(key Value) source.Pos {
+	if d == nil {
+		return 0
+	}
+	if k, ok := HashKey(key); ok {
+		if i := d.find(k); i >= 0 && d.entries[i].Pos != 0 {
+			return d.entries[i].Pos
+		}
+	}
+	return d.At
+}
+
+// KeyPosOf is where key itself was written, or else as PosOf.
+func (d *Dict) KeyPosOf(key Value) source.Pos {
+	if d == nil {
+		return 0
+	}
+	if k, ok := HashKey(key); ok {
+		if i := d.find(k); i >= 0 && d.entries[i].KeyPos != 0 {
+			return d.entries[i].KeyPos
+		}
+	}
+	return d.PosOf(key)
+}
+
+// Set stores val under key, keeping the place of an existing key. It panics
+// with *TypeError when key is unhashable; use Put for foreign keys.
+func (d *Dict) Set(key, val Value) {
+	if err := d.Put(Entry{Key: key, Val: val}); err != nil {
+		panic(err)
+	}
+}
+
+// Put stores an entry with its positions.
+func (d *Dict) Put(e Entry) error {
+	k, ok := HashKey(e.Key)
+	if !ok {
+		return &TypeError{Msg: fmt.Sprintf("unhashable type: '%s'", TypeName(e.Key))}
+	}
+	if i := d.find(k); i >= 0 {
+		d.entries[i].Val, d.entries[i].Pos = e.Val, e.Pos
+		if e.KeyPos != 0 {
+			d.entries[i].KeyPos = e.KeyPos
+		}
+		return nil
+	}
+	d.entries = append(d.entries, e)
+	if d.index != nil {
+		d.index[k] = len(d.entries) - 1
+	} else if len(d.entries) > dictLinear {
+		d.reindex()
+	}
+	return nil
+}
+
+func (d *Dict) reindex() {
+	d.index = make(map[any]int, 2*len(d.entries))
+	for i := range d.entries {
+		if d.entries[i].Key != tomb {
+			k, _ := HashKey(d.entries[i].Key)
+			d.index[k] = i
+		}
+	}
+}
+
+// Delete removes key and reports whether it was there.
+func (d *Dict) Delete(key Value) bool {
+	k, ok := HashKey(key)
+	if !ok {
+		return false
+	}
+	i := d.find(k)
+	if i < 0 {
+		return false
+	}
+	d.entries[i] = Entry{Key: tomb}
+	d.dead++
+	if d.index != nil {
+		delete(d.index, k)
+	}
+	if d.dead > 16 && d.dead > len(d.entries)/2 {
+		d.compact()
+	}
+	return true
+}
+
+func (d *Dict) compact() {
+	out := make([]Entry, 0, d.Len())
+	for _, e := range d.entries {
+		if e.Key != tomb {
+			out = append(out, e)
+		}
+	}
+	d.entries, d.dead, d.index = out, 0, nil
+	if len(out) > dictLinear {
+		d.reindex()
+	}
+}
+
+// Entries returns the live entries in order. The slice is the caller's to
+// read until the dict is changed.
+func (d *Dict) Entries() []Entry {
+	if d == nil {
+		return nil
+	}
+	if d.dead > 0 {
+		d.compact()
+	}
+	return d.entries
+}
+
+// Keys returns the keys in order.
+func (d *Dict) Keys() []Value {
+	es := d.Entries()
+	out := make([]Value, len(es))
+	for i, e := range es {
+		out[i] = e.Key
+	}
+	return out
+}
+
+// Copy is a shallow copy.
+func (d *Dict) Copy() *Dict {
+	c := &Dict{At: d.At, Config: d.Config}
+	c.entries = append([]Entry(nil), d.Entries()...)
+	if len(c.entries) > dictLinear {
+		c.reindex()
+	}
+	return c
+}
+
+// Set is a Python set; iteration is in insertion order, which CPython does
+// not promise either.
+type Set struct {
+	d  Dict
+	At source.Pos
+}
+
+// Add puts v in and reports an unhashable value.
+func (s *Set) Add(v Value) error { return s.d.Put(Entry{Key: v}) }
+
+// Has reports membership.
+func (s *Set) Has(v Value) bool { return s.d.Has(v) }
+
+// Delete removes v and reports whether it was there.
+func (s *Set) Delete(v Value) bool { return s.d.Delete(v) }
+
+// Len is the number of members.
+func (s *Set) Len() int { return s.d.Len() }
+
+// Items returns the members in insertion order.
+func (s *Set) Items() []Value { return s.d.Keys() }
+
+// DeepCopy copies containers all the way down; Objects are shared.
+func DeepCopy(v Value) Value {
+	switch x := v.(type) {
+	case *List:
+		c := &List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]Value, len(x.Items))}
+		for i, it := range x.Items {
+			c.Items[i] = DeepCopy(it)
+		}
+		return c
+	case *Tuple:
+		c := &Tuple{At: x.At, Pos: x.Pos, Items: make([]Value, len(x.Items))}
+		for i, it := range x.Items {
+			c.Items[i] = DeepCopy(it)
+		}
+		return c
+	case *Dict:
+		c := x.Copy()
+		for i := range c.entries {
+			c.entries[i].Val = DeepCopy(c.entries[i].Val)
+		}
+		return c
+	case *Set:
+		c := &Set{At: x.At}
+		for _, it := range x.Items() {
+			_ = c.Add(it) // it came out of a set
+		}
+		return c
+	}
+	return v
+}
+
+// TypeName is type(v).__name__.
+func TypeName(v Value) string {
+	switch x := v.(type) {
+	case nil:
+		return "NoneType"
+	case bool:
+		return "bool"
+	case int, *big.Int:
+		return "int"
+	case float64:
+		return "float"
+	case string:
+		return "str"
+	case Bytes:
+		return "bytes"
+	case *List:
+		return "list"
+	case *Tuple:
+		return "tuple"
+	case *Dict:
+		if x.Config {
+			return "ConfigDict"
+		}
+		return "dict"
+	case *Set:
+		return "set"
+	case Object:
+		return x.PyType()
+	}
+	return fmt.Sprintf("%T", v)
+}
