@@ -120,11 +120,6 @@ func DictOf(kv ...Value) *Dict {
 	return d
 }
 
-// TypeError is an operation that Python answers with TypeError.
-type TypeError struct{ Msg string }
-
-func (e *TypeError) Error() string { return e.Msg }
-
 // HashKey maps a hashable value to a comparable Go value such that equal
 // Python keys give equal results; ok is false for unhashable values.
 func HashKey(v Value) (key any, ok bool) {
@@ -252,7 +247,7 @@ func (d *Dict) KeyPosOf(key Value) source.Pos {
 }
 
 // Set stores val under key, keeping the place of an existing key. It panics
-// with *TypeError when key is unhashable; use Put for foreign keys.
+// with *Exception (TypeError) when key is unhashable; use Put for foreign keys.
 func (d *Dict) Set(key, val Value) {
 	if err := d.Put(Entry{Key: key, Val: val}); err != nil {
 		panic(err)
@@ -263,7 +258,7 @@ func (d *Dict) Set(key, val Value) {
 func (d *Dict) Put(e Entry) error {
 	k, ok := HashKey(e.Key)
 	if !ok {
-		return &TypeError{Msg: fmt.Sprintf("unhashable type: '%s'", TypeName(e.Key))}
+		return unhashable(e.Key)
 	}
 	if i := d.find(k); i >= 0 {
 		d.entries[i].Val, d.entries[i].Pos = e.Val, e.Pos
