@@ -1,0 +1,426 @@
+// Package spec is the typed experiment: what a config, once loaded, asks for.
+//
+// It decodes the plain data of a config (see pyconf.Config.Data) into models,
+// datasets and stages, checks what every run depends on, and computes the
+// names and hashes that files and tables go by: abbreviations (OpenCompass
+// utils/abbr.py) and the prompt hash (utils/prompt.py). Mistakes come back as
+// source.List, as many as can be found in one go, each at the place in the
+// user's file where the value was written.
+//
+// It knows the shape of a config but not which classes exist: that an
+// evaluator of some name is there is checked by package task, which can see
+// the registries.
+package spec
+
+import (
+	"strings"
+
+	"sextant/internal/py"
+	"sextant/internal/registry"
+	"sextant/internal/source"
+)
+
+// Experiment is a whole run.
+type Experiment struct {
+	Files    *source.Set // resolves the positions in all dicts below
+	Config   *py.Dict    // the merged config, plain data
+	Models   []*Model
+	Datasets []*Dataset
+	Infer    *Stage
+	Eval     *Stage
+	// Combinations, when not nil, replaces "all models × all datasets".
+	Combinations []Combination
+	Summarizer   *py.Dict // nil: default
+	WorkDir      string   // base directory from the config, "" when it names none
+}
+
+// Model is one entry of `models`.
+type Model struct {
+	Abbr        string // directory name
+	SummaryAbbr string // column title
+	Type        string
+	Cfg         *py.Dict
+}
+
+// Dataset is one entry of `datasets`. Reader and Infer are never nil after
+// Decode; Eval may be.
+type Dataset struct {
+	Abbr                string
+	Type                string
+	Cfg                 *py.Dict
+	Reader, Infer, Eval *py.Dict
+}
+
+// Stage is an `infer` or `eval` block.
+type Stage struct {
+	Cfg         *py.Dict
+	Partitioner *py.Dict
+	Runner      *py.Dict
+	Task        *py.Dict // runner.task
+}
+
+// Combination is one entry of `model_dataset_combinations`.
+type Combination struct {
+	Models   []*Model
+	Datasets []*Dataset
+}
+
+// Defaults fills stages that a config leaves out (spec 2.9).
+type Defaults struct {
+	MaxNumWorkers    int
+	MaxWorkersPerGPU int
+	Retry            int
+	// Runner is the runner class for stages without one: "LocalRunner",
+	// "SlurmRunner", …; Args are further keys for it (partition, qos …).
+	Runner string
+	Args   *py.Dict
+}
+
+// Decode checks cfg and makes an Experiment of it. The returned error is a
+// source.List; the Experiment is nil then.
+func Decode(files *source.Set, cfg *py.Dict, def Defaults) (*Experiment, error) {
+	d := &decoder{}
+	e := &Experiment{Files: files, Config: cfg, WorkDir: cfg.Str("work_dir"), Summarizer: cfg.Dict("summarizer")}
+	if v, ok := cfg.Lookup("work_dir"); ok && e.WorkDir == "" && v != nil {
+		d.errorf(cfg.PosOf("work_dir"), "work_dir must be a non-empty string, not %s", py.TypeName(v))
+	}
+	for _, m := range d.dicts(cfg, "models", "model") {
+		e.Models = append(e.Models, d.model(m))
+	}
+	for _, m := range d.dicts(cfg, "datasets", "dataset") {
+		e.Datasets = append(e.Datasets, d.dataset(m))
+	}
+	d.unique(e)
+	e.Infer = d.stage(cfg, "infer", inferDefault(def))
+	e.Eval = d.stage(cfg, "eval", evalDefault(def))
+	if l, ok := cfg.Lookup("model_dataset_combinations"); ok && l != nil {
+		e.Combinations = d.combinations(e, cfg)
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs
+	}
+	return e, nil
+}
+
+type decoder struct{ errs source.List }
+
+func (d *decoder) errorf(pos source.Pos, format string, args ...any) *source.Diagnostic {
+	e := source.Errorf(pos, format, args...)
+	d.errs = append(d.errs, e)
+	return e
+}
+
+func (d *decoder) dicts(cfg *py.Dict, key, what string) []*py.Dict {
+	v, ok := cfg.Lookup(key)
+	if !ok {
+		e := d.errorf(cfg.At, "the config defines no %s", key)
+		if n := registry.Nearest(key, stringKeys(cfg)); n != "" {
+			e.Pos, e.Hint = cfg.KeyPosOf(n), "did you mean "+quote(key)+"?"
+		} else {
+			e.Hint = "a config names its " + key + " in a list, such as " + key + " = [*" + example[key] + "]"
+		}
+		return nil
+	}
+	items, pos, ok := sequence(v)
+	if !ok {
+		d.errorf(cfg.PosOf(key), "%s must be a list of dicts, not %s", key, py.TypeName(v))
+		return nil
+	}
+	if len(items) == 0 {
+		d.errorf(cfg.PosOf(key), "%s is empty: there is nothing to do", key)
+	}
+	var out []*py.Dict
+	for i, it := range items {
+		m, ok := it.(*py.Dict)
+		if !ok {
+			e := d.errorf(pos(i), "%s %d of %s must be a dict, not %s", what, i+1, key, py.TypeName(it))
+			if _, list := it.(*py.List); list {
+				e.Hint = "unpack the inner list with a star: [*a, *b]"
+			}
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+var example = map[string]string{"models": "my_models", "datasets": "siqa_datasets, *winogrande_datasets"}
+
+func sequence(v py.Value) (items []py.Value, pos func(int) source.Pos, ok bool) {
+	switch x := v.(type) {
+	case *py.List:
+		return x.Items, x.PosOf, true
+	case *py.Tuple:
+		return x.Items, x.PosOf, true
+	}
+	return nil, nil, false
+}
+
+func (d *decoder) model(m *py.Dict) *Model {
+	out := &Model{Cfg: m}
+	out.Type = d.typeOf(m, "model")
+	if out.Type == "" {
+		return out
+	}
+	out.Abbr = ModelAbbr(m)
+	out.SummaryAbbr = out.Abbr
+	if s := m.Str("summarizer_abbr"); s != "" {
+		out.SummaryAbbr = s
+	}
+	d.abbr(m, out.Abbr)
+	return out
+}
+
+func (d *decoder) abbr(m *py.Dict, abbr string) {
+	if v, ok := m.Lookup("abbr"); ok {
+		if _, isStr := v.(string); !isStr {
+			d.errorf(m.PosOf("abbr"), "abbr must be a string, not %s", py.TypeName(v))
+			return
+		}
+	}
+	if abbr == "" || strings.HasPrefix(abbr, "/") || strings.HasPrefix(abbr, ".") || strings.Contains(abbr, "..") || strings.ContainsRune(abbr, 0) {
+		d.errorf(m.PosOf("abbr"), "abbr %s cannot be the name of a file", quote(abbr))
+	}
+}
+
+// typeOf is the `type` of a dict, with a diagnostic when it has none.
+func (d *decoder) typeOf(m *py.Dict, what string) string {
+	v, ok := m.Lookup("type")
+	if !ok {
+		e := d.errorf(m.At, "%s has no type", what)
+		if n := registry.Nearest("type", stringKeys(m)); n != "" {
+			e.Pos, e.Hint = m.KeyPosOf(n), `did you mean "type"?`
+		}
+		return ""
+	}
+	s, ok := v.(string)
+	if !ok || s == "" {
+		d.errorf(m.PosOf("type"), "type of %s must be a class or the name of one, not %s", what, py.TypeName(v))
+		return ""
+	}
+	return s
+}
+
+func (d *decoder) sub(m *py.Dict, key, what string, required bool) *py.Dict {
+	v, ok := m.Lookup(key)
+	if !ok || v == nil {
+		if required {
+			e := d.errorf(m.At, "%s has no %s", what, key)
+			if n := registry.Nearest(key, stringKeys(m)); n != "" {
+				e.Pos, e.Hint = m.KeyPosOf(n), "did you mean "+quote(key)+"?"
+			} else {
+				e.Hint = hints[key]
+			}
+		}
+		return nil
+	}
+	s, ok := v.(*py.Dict)
+	if !ok {
+		d.errorf(m.PosOf(key), "%s of %s must be a dict, not %s", key, what, py.TypeName(v))
+		return nil
+	}
+	return s
+}
+
+var hints = map[string]string{
+	"infer_cfg":  "infer_cfg says how the dataset is asked: dict(prompt_template=…, retriever=…, inferencer=…)",
+	"reader_cfg": "reader_cfg names the columns: dict(input_columns=[…], output_column=…)",
+	"inferencer": "name one, such as inferencer=dict(type=GenInferencer)",
+	"retriever":  "name one, such as retriever=dict(type=ZeroRetriever)",
+}
+
+func (d *decoder) dataset(m *py.Dict) *Dataset {
+	out := &Dataset{Cfg: m}
+	out.Type = d.typeOf(m, "dataset")
+	out.Abbr = DatasetAbbr(m)
+	what := "dataset " + quote(out.Abbr)
+	d.abbr(m, out.Abbr)
+	out.Reader = d.sub(m, "reader_cfg", what, true)
+	out.Infer = d.sub(m, "infer_cfg", what, true)
+	out.Eval = d.sub(m, "eval_cfg", what, false)
+	if out.Infer != nil {
+		if inf := d.sub(out.Infer, "inferencer", what+": infer_cfg", true); inf != nil {
+			d.typeOf(inf, "inferencer of "+what)
+		}
+		if r := d.sub(out.Infer, "retriever", what+": infer_cfg", true); r != nil {
+			d.typeOf(r, "retriever of "+what)
+		}
+		pt, it := d.sub(out.Infer, "prompt_template", what, false), d.sub(out.Infer, "ice_template", what, false)
+		if pt == nil && it == nil && !out.Infer.Has("prompt_template") && !out.Infer.Has("ice_template") {
+			e := d.errorf(out.Infer.At, "infer_cfg of %s has neither prompt_template nor ice_template", what)
+			if n := registry.Nearest("prompt_template", stringKeys(out.Infer)); n != "" {
+				e.Pos, e.Hint = out.Infer.KeyPosOf(n), `did you mean "prompt_template"?`
+			}
+		}
+		d.misspelt(out.Infer, inferKeys, "infer_cfg of "+what)
+	}
+	if out.Eval != nil {
+		if ev := d.sub(out.Eval, "evaluator", what+": eval_cfg", false); ev != nil {
+			d.typeOf(ev, "evaluator of "+what)
+		}
+		d.misspelt(out.Eval, evalKeys, "eval_cfg of "+what)
+	}
+	if out.Reader != nil {
+		d.misspelt(out.Reader, readerKeys, "reader_cfg of "+what)
+	}
+	d.misspelt(m, datasetKeys, what)
+	return out
+}
+
+var (
+	inferKeys   = []string{"prompt_template", "ice_template", "retriever", "inferencer", "reader_cfg"}
+	evalKeys    = []string{"evaluator", "pred_role", "pred_postprocessor", "dataset_postprocessor", "model_postprocessor", "num_gpus", "k", "n", "ds_column", "ds_split", "ds_size", "sc_size", "pass_at_k", "extract"}
+	readerKeys  = []string{"input_columns", "output_column", "train_split", "test_split", "train_range", "test_range", "input_template", "output_template"}
+	datasetKeys = []string{"abbr", "type", "path", "name", "reader_cfg", "infer_cfg", "eval_cfg"}
+)
+
+// misspelt reports keys that are not in known but near one that is and that
+// m does not have: OpenCompass would ignore them in silence.
+func (d *decoder) misspelt(m *py.Dict, known []string, what string) {
+	for _, e := range m.Entries() {
+		k, ok := e.Key.(string)
+		if !ok || contains(known, k) || len(k) < 6 {
+			continue
+		}
+		if n := registry.Nearest(k, known); n != "" && !m.Has(n) {
+			d.errs = append(d.errs, source.Errorf(m.KeyPosOf(k), "unknown key %s in %s", quote(k), what).WithHint("did you mean %s?", quote(n)))
+		}
+	}
+}
+
+// unique refuses two models or two datasets of one abbr: they would write the
+// same files. Equal entries are one entry, as in OpenCompass.
+func (d *decoder) unique(e *Experiment) {
+	models := map[string]*Model{}
+	var ms []*Model
+	for _, m := range e.Models {
+		if o, ok := models[m.Abbr]; ok && m.Abbr != "" {
+			if py.Equal(o.Cfg, m.Cfg) {
+				continue
+			}
+			d.errorf(m.Cfg.PosOf("abbr"), "two models are called %s", quote(m.Abbr)).Hint = "their predictions would go to the same files: give one of them another abbr"
+		}
+		models[m.Abbr] = m
+		ms = append(ms, m)
+	}
+	e.Models = ms
+	sets := map[string]*Dataset{}
+	var ds []*Dataset
+	for _, m := range e.Datasets {
+		if o, ok := sets[m.Abbr]; ok && m.Abbr != "" {
+			if py.Equal(o.Cfg, m.Cfg) {
+				continue
+			}
+			d.errorf(m.Cfg.PosOf("abbr"), "two datasets are called %s", quote(m.Abbr)).Hint = "their predictions would go to the same files: give one of them another abbr"
+		}
+		sets[m.Abbr] = m
+		ds = append(ds, m)
+	}
+	e.Datasets = ds
+}
+
+func (d *decoder) stage(cfg *py.Dict, key string, def *py.Dict) *Stage {
+	s := d.sub(cfg, key, "the config", false)
+	if s == nil {
+		s = def
+	}
+	st := &Stage{Cfg: s}
+	st.Partitioner = d.sub(s, "partitioner", key, false)
+	if st.Partitioner == nil {
+		st.Partitioner = def.Dict("partitioner")
+	}
+	st.Runner = d.sub(s, "runner", key, false)
+	if st.Runner == nil {
+		st.Runner = def.Dict("runner")
+	}
+	d.typeOf(st.Partitioner, key+".partitioner")
+	d.typeOf(st.Runner, key+".runner")
+	st.Task = d.sub(st.Runner, "task", key+".runner", false)
+	if st.Task == nil {
+		st.Task = def.Dict("runner").Dict("task")
+	}
+	d.typeOf(st.Task, key+".runner.task")
+	return st
+}
+
+func inferDefault(def Defaults) *py.Dict {
+	n := max(def.MaxNumWorkers, 1)
+	return py.DictOf(
+		"partitioner", py.DictOf("type", "opencompass.partitioners.num_worker.NumWorkerPartitioner", "num_worker", n),
+		"runner", runnerDefault(def, n, "opencompass.tasks.openicl_infer.OpenICLInferTask"))
+}
+
+func evalDefault(def Defaults) *py.Dict {
+	return py.DictOf(
+		"partitioner", py.DictOf("type", "opencompass.partitioners.naive.NaivePartitioner"),
+		"runner", runnerDefault(def, max(def.MaxNumWorkers, 1), "opencompass.tasks.openicl_eval.OpenICLEvalTask"))
+}
+
+func runnerDefault(def Defaults, n int, task string) *py.Dict {
+	r := py.NewDict()
+	if def.Runner == "" || def.Runner == "LocalRunner" {
+		r.Set("type", "opencompass.runners.LocalRunner")
+		r.Set("max_num_workers", n)
+		r.Set("max_workers_per_gpu", max(def.MaxWorkersPerGPU, 1))
+	} else {
+		r.Set("type", "opencompass.runners."+def.Runner)
+		r.Set("max_num_workers", n)
+		r.Set("retry", def.Retry)
+		for _, e := range def.Args.Entries() {
+			r.Set(e.Key, e.Val)
+		}
+	}
+	r.Set("task", py.DictOf("type", task))
+	return r
+}
+
+func (d *decoder) combinations(e *Experiment, cfg *py.Dict) []Combination {
+	var out []Combination
+	models, sets := map[string]*Model{}, map[string]*Dataset{}
+	for _, m := range e.Models {
+		models[m.Abbr] = m
+	}
+	for _, s := range e.Datasets {
+		sets[s.Abbr] = s
+	}
+	for _, c := range d.dicts(cfg, "model_dataset_combinations", "combination") {
+		var comb Combination
+		for _, m := range d.dicts(c, "models", "model") {
+			if x := models[ModelAbbr(m)]; x != nil {
+				comb.Models = append(comb.Models, x)
+			} else {
+				d.errorf(m.At, "model %s of a combination is not among models", quote(ModelAbbr(m)))
+			}
+		}
+		for _, m := range d.dicts(c, "datasets", "dataset") {
+			if x := sets[DatasetAbbr(m)]; x != nil {
+				comb.Datasets = append(comb.Datasets, x)
+			} else {
+				d.errorf(m.At, "dataset %s of a combination is not among datasets", quote(DatasetAbbr(m)))
+			}
+		}
+		out = append(out, comb)
+	}
+	return out
+}
+
+func stringKeys(m *py.Dict) []string {
+	var out []string
+	for _, k := range m.Keys() {
+		if s, ok := k.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func contains(l []string, s string) bool {
+	for _, x := range l {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func quote(s string) string { return `"` + s + `"` }
