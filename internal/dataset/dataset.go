@@ -11,6 +11,7 @@ import (
 
 	"sextant/internal/py"
 	"sextant/internal/registry"
+	"sextant/internal/source"
 )
 
 // Row is one row of a table; keys are column names.
@@ -24,8 +25,11 @@ type Table []Row
 type Data struct {
 	Table  Table            // used when Splits is nil
 	Splits map[string]Table // by split name
-	Order  []string         // split names in order
-	Origin []Origin         // where it came from
+	Order  []string         // split names in order, Splits' and Lazy's
+	// Lazy holds splits that are only read when the reader needs them: a
+	// zero-shot run does without the training split. Called at most once.
+	Lazy   map[string]func() (Table, error)
+	Origin []Origin // set by Read: where it came from
 }
 
 // Origin says where one file of a dataset came from and what it was.
@@ -49,7 +53,8 @@ type Source interface {
 	ReadFile(ctx context.Context, path, name string) ([]byte, error)
 	// Exists reports whether the file can be had without a download.
 	Exists(ctx context.Context, path, name string) bool
-	// Origins lists what was read so far, in order of first reading.
+	// Origins lists what was read so far, in order of first reading, each
+	// file once.
 	Origins() []Origin
 }
 
@@ -67,13 +72,43 @@ var Classes = registry.New[Class]("dataset")
 // Set is a dataset after the reader: the rows few-shot examples come from and
 // the rows that are asked.
 type Set struct {
-	Abbr    string
-	Train   Table
-	Test    Table
-	Input   []string // input_columns
-	Output  string   // output_column, "" for none
-	N       int      // replicas, at least 1
-	K       []int
-	Origin  []Origin
-	Content string // hash over the origins and the reader's settings: the dataset's content version
+	Abbr string
+	// Train is nil when it was not needed (a ZeroRetriever) and its file was
+	// not read.
+	Train  Table
+	Test   Table
+	Input  []string // input_columns
+	Output string   // output_column, "" for none
+	N      int      // replicas, at least 1
+	K      []int
+	Origin []Origin
+	// Content is the dataset's content version: a hash over the bytes read,
+	// the class with its arguments and the reader's columns and splits. It does
+	// not depend on where the files were found, on test_range, on n or on how
+	// the test rows are cut into parts.
+	Content string
+	// Warnings are slips in the config that change no score, such as an input
+	// column that the data does not have and no template uses.
+	Warnings []*source.Diagnostic
+
+	rows []int // for each row of Test its place in the split before test_range, replica after replica
+	base int   // rows of the split before test_range, one replica
+}
+
+// Row names test row i independently of test_range and of parts: row is its
+// number in the test split as loaded, repeat the replica (0 ≤ repeat < N).
+func (s *Set) Row(i int) (row, repeat int) {
+	return s.rows[i] % s.base, s.rows[i] / s.base
+}
+
+// Slice is the set with only the test rows start ≤ i < end; end < 0 means to
+// the last. Both are clamped to what is there. Rows keep their Row.
+func (s *Set) Slice(start, end int) *Set {
+	if end < 0 || end > len(s.Test) {
+		end = len(s.Test)
+	}
+	start = min(max(start, 0), end)
+	c := *s
+	c.Test, c.rows = s.Test[start:end:end], s.rows[start:end:end]
+	return &c
 }
