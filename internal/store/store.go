@@ -1,0 +1,308 @@
+// Package store is the work directory of a run: its layout, the append-only
+// record of every finished sample, the files derived from it in OpenCompass's
+// shape, and the lease that keeps two coordinators apart.
+//
+// Main types: Run (a work directory), Writer (where a worker puts finished
+// samples, an infer.Sink), Predictions (what was answered), Lease.
+//
+// The file system is assumed to be NFS-like: rename and link are atomic,
+// append is not shared between machines, locks and change notices may not
+// work, clocks differ. So each writer has a file of its own, readers take the
+// union, and nothing compares times of two machines. docs/formats.md is the
+// contract of each file.
+//
+// Non-goals: it knows no prompts, models or scores, decides nothing about what
+// is to be run, and has no database: what it knows is what the files say.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"sextant/internal/source"
+)
+
+// Version of the record, statement and state files that this program writes.
+// Files with a higher one are refused.
+const Version = 1
+
+// Run is one work directory. Its methods are safe for concurrent use.
+type Run struct {
+	dir  string
+	fs   filesystem
+	sync *syncer
+}
+
+// Open returns the run in dir, which must exist. It writes nothing.
+func Open(dir string) (*Run, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open run %s: %w", dir, err)
+	}
+	st, err := os.Stat(abs)
+	if err != nil {
+		return nil, fmt.Errorf("open run: %w", err)
+	}
+	if !st.IsDir() {
+		return nil, fmt.Errorf("open run %s: not a directory", dir)
+	}
+	return open(abs, osFS{}), nil
+}
+
+func open(dir string, fsys filesystem) *Run {
+	r := &Run{dir: dir, fs: fsys}
+	r.sync = newSyncer(dir, fsys)
+	return r
+}
+
+// Close ends background work and makes durable what was written.
+func (r *Run) Close() error { return r.sync.close() }
+
+// Dir is the absolute path of the run.
+func (r *Run) Dir() string { return r.dir }
+
+// Name is the last element of the path: the time it was created at.
+func (r *Run) Name() string { return filepath.Base(r.dir) }
+
+// Path joins elem to the path of the run.
+func (r *Run) Path(elem ...string) string {
+	return filepath.Join(append([]string{r.dir}, elem...)...)
+}
+
+// TimeLayout is how the folder of a run is named after its time.
+const TimeLayout = "20060102_150405"
+
+// Create makes the folder of a new run below workDir, named after now (local
+// time, as OpenCompass does). When a run of the same second exists, the name
+// gets a suffix: 20250131_235959_2.
+func Create(workDir string, now time.Time) (*Run, error) {
+	abs, err := filepath.Abs(workDir)
+	if err != nil {
+		return nil, fmt.Errorf("create run in %s: %w", workDir, err)
+	}
+	if err := os.MkdirAll(abs, 0o777); err != nil {
+		return nil, notWritable(workDir, err)
+	}
+	base := now.Format(TimeLayout)
+	for n := 1; ; n++ {
+		name := base
+		if n > 1 {
+			name = fmt.Sprintf("%s_%d", base, n)
+		}
+		err := os.Mkdir(filepath.Join(abs, name), 0o777)
+		if err == nil {
+			return open(filepath.Join(abs, name), osFS{}), nil
+		}
+		if !errors.Is(err, fs.ErrExist) || n > 10000 {
+			return nil, notWritable(workDir, err)
+		}
+	}
+}
+
+func notWritable(dir string, err error) error {
+	if isFull(err) {
+		return &FullError{Path: dir, Err: err}
+	}
+	return &source.Diagnostic{
+		Msg:  fmt.Sprintf("work dir %s is not writable: %v", dir, cause(err)),
+		Hint: "name a folder that you may write to with -w",
+		Err:  err,
+	}
+}
+
+// cause strips the operation and path that the os package adds.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+var runName = regexp.MustCompile(`^(\d{8}_\d{6})(?:_(\d+))?$`)
+
+// Runs lists the runs below workDir, oldest first: the folders whose names
+// are times. A missing workDir has none.
+func Runs(workDir string) ([]string, error) {
+	ents, err := os.ReadDir(workDir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	var out []string
+	for _, e := range ents {
+		if !runName.MatchString(e.Name()) {
+			continue
+		}
+		if e.IsDir() {
+			out = append(out, e.Name())
+		} else if st, err := os.Stat(filepath.Join(workDir, e.Name())); err == nil && st.IsDir() {
+			out = append(out, e.Name()) // a link to a run kept elsewhere
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return runLess(out[i], out[j]) })
+	return out, nil
+}
+
+// runLess orders names of runs by time, then by the number behind it.
+func runLess(a, b string) bool {
+	ma, mb := runName.FindStringSubmatch(a), runName.FindStringSubmatch(b)
+	if ma[1] != mb[1] {
+		return ma[1] < mb[1]
+	}
+	na, _ := strconv.Atoi(ma[2]) // "" is the first, 0
+	nb, _ := strconv.Atoi(mb[2])
+	return na < nb
+}
+
+// NothingToResumeError says that -r found no run.
+type NothingToResumeError struct {
+	WorkDir string
+	Want    string   // what -r named: "latest" or a name
+	Found   []string // runs that exist, oldest first
+}
+
+func (e *NothingToResumeError) Error() string {
+	if e.Want == "latest" {
+		return fmt.Sprintf("nothing to resume: there is no run in %s", e.WorkDir)
+	}
+	return fmt.Sprintf("nothing to resume: there is no run %s in %s", e.Want, e.WorkDir)
+}
+
+// Hint says what exists.
+func (e *NothingToResumeError) Hint() string {
+	if len(e.Found) == 0 {
+		return "start without -r, or name another folder with -w"
+	}
+	shown := e.Found
+	more := ""
+	if len(shown) > 5 {
+		more = fmt.Sprintf(" (and %d older)", len(shown)-5)
+		shown = shown[len(shown)-5:]
+	}
+	return "runs there: " + strings.Join(shown, ", ") + more
+}
+
+// Resolve opens the run that -r names: "latest" is the last run in workDir by
+// its name, anything else is the name of a folder there (any folder, as
+// OpenCompass has it). The error is a *NothingToResumeError when there is none.
+func Resolve(workDir, which string) (*Run, error) {
+	runs, err := Runs(workDir)
+	if err != nil {
+		return nil, err
+	}
+	if which == "latest" {
+		if len(runs) == 0 {
+			return nil, &NothingToResumeError{WorkDir: workDir, Want: which}
+		}
+		return Open(filepath.Join(workDir, runs[len(runs)-1]))
+	}
+	if which == "" || !filepath.IsLocal(which) {
+		return nil, &NothingToResumeError{WorkDir: workDir, Want: which, Found: runs}
+	}
+	r, err := Open(filepath.Join(workDir, which))
+	if err != nil {
+		return nil, &NothingToResumeError{WorkDir: workDir, Want: which, Found: runs}
+	}
+	return r, nil
+}
+
+// CheckWritable reports in one sentence when the run's folder cannot be
+// written to.
+func (r *Run) CheckWritable() error {
+	if err := r.fs.MkdirAll(r.Path("state", "tmp"), 0o777); err != nil {
+		return notWritable(r.dir, err)
+	}
+	f, err := r.fs.OpenFile(r.tempName("probe"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return notWritable(r.dir, err)
+	}
+	name := f.Name()
+	f.Close() // nothing was written to it
+	return r.fs.Remove(name)
+}
+
+// CleanTemp removes what killed processes left half written. Only the holder
+// of the lease may call it.
+func (r *Run) CleanTemp() error {
+	dir := r.Path("state", "tmp")
+	ents, err := r.fs.ReadDir(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("clean %s: %w", dir, err)
+	}
+	for _, e := range ents {
+		if err := r.fs.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("clean: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkAbbr refuses abbreviations that would leave their folder.
+func checkAbbr(kind, abbr string) error {
+	if abbr == "" || !filepath.IsLocal(filepath.FromSlash(abbr)) || strings.ContainsAny(abbr, "\x00\n") {
+		return fmt.Errorf("%s abbreviation %q cannot be the name of a file", kind, abbr)
+	}
+	return nil
+}
+
+// Paths of the files of one (model, dataset); dataset may contain slashes.
+func (r *Run) mainPath(model, dataset string) string {
+	return r.Path("predictions", model, dataset+".jsonl")
+}
+func (r *Run) partsDir(model, dataset string) string {
+	return r.Path("predictions", model, dataset+".records")
+}
+func (r *Run) supersededPath(model, dataset string) string {
+	return r.Path("state", "superseded", model, dataset+".jsonl")
+}
+func (r *Run) badPath(model, dataset string) string {
+	return r.Path("state", "bad", model, dataset+".jsonl")
+}
+func (r *Run) statementPath(kind, model, dataset string) string {
+	return r.Path("state", kind, model, dataset+".json")
+}
+
+// PredictionsPath is predictions/<model>/<dataset>.json, absolute.
+func (r *Run) PredictionsPath(model, dataset string) string {
+	return r.Path("predictions", model, dataset+".json")
+}
+
+// ResultsPath is results/<model>/<dataset>.json, absolute.
+func (r *Run) ResultsPath(model, dataset string) string {
+	return r.Path("results", model, dataset+".json")
+}
+
+// LogPath is logs/<stage>/<model>/<dataset>.out, relative to the run.
+func LogPath(stage, model, dataset string) string {
+	return filepath.Join("logs", stage, model, dataset+".out")
+}
+
+var tempSeq struct {
+	sync.Mutex
+	n int
+}
+
+// tempName is a new name below state/tmp, different in each process of each
+// machine.
+func (r *Run) tempName(what string) string {
+	tempSeq.Lock()
+	tempSeq.n++
+	n := tempSeq.n
+	tempSeq.Unlock()
+	return r.Path("state", "tmp", fmt.Sprintf("%s-%s-%d", what, processID(), n))
+}
