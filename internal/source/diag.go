@@ -4,16 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Diagnostic is one mistake of the user's, with the place where it was made.
 // It is an error; Set.Render turns it into the text with line and caret.
 type Diagnostic struct {
-	Pos  Pos
-	End  Pos    // first byte behind the marked text; 0 marks one character
-	Msg  string // lower case, no full stop
-	Hint string // what to do, or ""
-	Err  error  // the cause, if there is one
+	Pos   Pos
+	End   Pos    // first byte behind the marked text; 0 marks the word or literal at Pos
+	Msg   string // lower case, no full stop
+	Hint  string // what to do, or ""
+	Notes []Note // further places that explain the mistake, such as a chain of calls
+	Err   error  // the cause, if there is one
+}
+
+// Note is a place that belongs to a Diagnostic; Pos may be 0.
+type Note struct {
+	Pos Pos
+	Msg string
 }
 
 func (d *Diagnostic) Error() string { return d.Msg }
@@ -89,6 +97,13 @@ func (s *Set) Render(d *Diagnostic) string {
 			f = q.File
 		}
 	}
+	for _, n := range d.Notes {
+		if q, ok := s.Position(n.Pos); ok {
+			fmt.Fprintf(&b, "  %s at %s:%d:%d\n", n.Msg, q.File.Name, q.Line, q.Col)
+		} else {
+			fmt.Fprintf(&b, "  %s\n", n.Msg)
+		}
+	}
 	if d.Hint != "" {
 		fmt.Fprintf(&b, "  hint: %s\n", d.Hint)
 	}
@@ -102,7 +117,7 @@ const maxExcerpt = 160
 func (s *Set) excerpt(b *strings.Builder, p Position, end Pos) {
 	line := []rune(p.File.Line(p.Line))
 	col := p.Col - 1
-	n := 1
+	n := wordLen(line, col)
 	if end > d0(p) {
 		if q, ok := s.Position(end); ok && q.File == p.File {
 			if q.Line == p.Line {
@@ -141,4 +156,31 @@ func d0(p Position) Pos { return p.File.base + Pos(p.Offset) }
 func isWide(r rune) bool {
 	return r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 ||
 		r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0x1f300 && r <= 0x1faff)
+}
+
+// wordLen is how many characters the word, number, dotted name or quoted text
+// at col has; 1 for anything else.
+func wordLen(line []rune, col int) int {
+	if col >= len(line) {
+		return 1
+	}
+	if q := line[col]; q == '\'' || q == '"' {
+		for i := col + 1; i < len(line); i++ {
+			if line[i] == '\\' {
+				i++
+			} else if line[i] == q {
+				return i + 1 - col
+			}
+		}
+		return 1
+	}
+	n := 0
+	for i := col; i < len(line); i++ {
+		r := line[i]
+		if r != '_' && r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			break
+		}
+		n++
+	}
+	return max(1, n)
 }
