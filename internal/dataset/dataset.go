@@ -98,6 +98,10 @@ type Set struct {
 // Row names test row i independently of test_range and of parts: row is its
 // number in the test split as loaded, repeat the replica (0 ≤ repeat < N).
 func (s *Set) Row(i int) (row, repeat int) {
+	if s.base == 0 { // a set made by hand
+		n := max(1, len(s.Test)/max(1, s.N))
+		return i % n, i / n
+	}
 	return s.rows[i] % s.base, s.rows[i] / s.base
 }
 
@@ -109,6 +113,9 @@ func (s *Set) Slice(start, end int) *Set {
 	}
 	start = min(max(start, 0), end)
 	c := *s
-	c.Test, c.rows = s.Test[start:end:end], s.rows[start:end:end]
+	c.Test = s.Test[start:end:end]
+	if s.rows != nil {
+		c.rows = s.rows[start:end:end]
+	}
 	return &c
 }

@@ -66,6 +66,11 @@ type ScoreResponse struct {
 	LogProbs      []float64
 	ContextTokens int  // tokens of the text without Continuation, when asked for
 	Truncated     bool // text was longer than allowed
+
+	// PadID is the tokenizer's pad token, where HasPad: OpenCompass leaves it
+	// out of a perplexity.
+	PadID  int32
+	HasPad bool
 }
 
 // Model generates text. Safe for concurrent use.
@@ -187,9 +192,41 @@ type Class struct {
 	Chat bool
 	// IgnoresMetaTemplate: HuggingFaceBaseModel does.
 	IgnoresMetaTemplate bool
+	// LocalChat lays prompts out as OpenCompass's local chat classes do: a
+	// meta template of their own when the config has none, turns without text
+	// left out, and neighbours of one role joined by a newline.
+	LocalChat bool
+	// Scoring says how the class makes a number of the log-probabilities.
+	Scoring Scoring
 	// Local models hold weights in this process: one worker should be given
 	// all tasks of such a model.
 	Local bool
+}
+
+// Scoring is how a model class turns log-probabilities into what it calls
+// perplexity (a mean negative log-likelihood, no exponential) and
+// log-likelihood. L is the number of tokens of the text, special ones included.
+type Scoring int
+
+const (
+	// ScoreHF is HuggingFaceCausalLM: perplexity divides by L, not L−1, and
+	// leaves tokens that equal the pad token out of sum and count; the
+	// log-likelihood of a continuation is the sum over its tokens.
+	ScoreHF Scoring = iota
+	// ScoreHFBase is HuggingFaceBaseModel: perplexity as ScoreHF; its
+	// log-likelihood leaves out as many tokens at the start of the text as the
+	// continuation has, and is the mean of the rest.
+	ScoreHFBase
+	// ScoreVLLM divides by L−1, and a log-likelihood is the sum over the last
+	// tokens, as many as the continuation has, by the same divisor.
+	ScoreVLLM
+)
+
+// Perplexer is a Model that makes perplexities and log-likelihoods itself and
+// gives no log-probabilities. It takes precedence over Scorer.
+type Perplexer interface {
+	Perplexity(ctx context.Context, text string) (float64, error)
+	LogLikelihood(ctx context.Context, text, continuation string) (float64, error)
 }
 
 // Classes are the model classes by name.

@@ -1,0 +1,34 @@
+package prompt
+
+import (
+	"sextant/internal/dataset"
+	"sextant/internal/py"
+	"sextant/internal/source"
+)
+
+func init() {
+	Retrievers.Register(RetrieverClass{New: newFixK, Separator: "\n", Eos: "\n"}, "FixKRetriever")
+}
+
+// fixK shows the same rows, fix_id_list, for every question.
+type fixK []int
+
+func newFixK(cfg *py.Dict, set *dataset.Set) (Retriever, error) {
+	ids, err := intList(cfg, "fix_id_list")
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if id >= len(set.Train) || id < -len(set.Train) {
+			return nil, source.Errorf(cfg.PosOf("fix_id_list"), "fix_id_list names row %d, but the split that examples come from has %d rows", id, len(set.Train))
+		}
+	}
+	for i, id := range ids {
+		if id < 0 {
+			ids[i] = id + len(set.Train)
+		}
+	}
+	return fixK(ids), nil
+}
+
+func (f fixK) Examples(int) []int { return f }
