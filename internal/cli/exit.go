@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The exit codes; `sextant help exit-codes` and README show this table.
+const (
+	ExitOK          = 0   // everything that was asked for was done
+	ExitFailure     = 1   // the program or the machine failed: disk full, folder not writable, …
+	ExitUsage       = 2   // a mistake in the command line or in a config
+	ExitTaskFailed  = 3   // at least one task failed; what was finished is kept, `-r` goes on
+	ExitSamples     = 4   // all tasks finished, but some samples have no answer; the table counts them
+	ExitInterrupted = 130 // stopped by Ctrl-C or SIGTERM; `-r` goes on
+)
+
+var exitTable = []struct {
+	code int
+	text string
+}{
+	{ExitOK, "everything that was asked for was done"},
+	{ExitFailure, "the program or the machine failed (disk full, folder not writable, …)"},
+	{ExitUsage, "a mistake in the command line or in a config"},
+	{ExitTaskFailed, "at least one task failed; what was finished is kept, -r goes on"},
+	{ExitSamples, "all tasks finished, but some samples have no answer; the table counts them"},
+	{ExitInterrupted, "stopped by Ctrl-C or SIGTERM; -r goes on"},
+}
+
+// exitError is an error with the exit code that it means and, maybe, a hint.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &exitError{code: ExitUsage, err: fmt.Errorf(format, args...)}
+}
+
+func withHint(err error, hint string) error {
+	var e *exitError
+	if errors.As(err, &e) {
+		return &exitError{code: e.code, err: err, hint: hint}
+	}
+	return &exitError{code: ExitFailure, err: err, hint: hint}
+}

@@ -1,0 +1,139 @@
+package task
+
+import (
+	"errors"
+
+	"sextant/internal/dataset"
+	"sextant/internal/evaluator"
+	"sextant/internal/infer"
+	"sextant/internal/model"
+	"sextant/internal/postprocess"
+	"sextant/internal/prompt"
+	"sextant/internal/py"
+	"sextant/internal/registry"
+	"sextant/internal/source"
+	"sextant/internal/spec"
+)
+
+// Check finds, before anything is started, what would fail later: classes
+// that do not exist, options that a class does not take, a dataset that asks
+// for log-probabilities of a model that has none. It does no I/O. All mistakes
+// come at once, each at the place in the user's file.
+func Check(e *spec.Experiment) source.List {
+	c := &checker{seen: map[source.Pos]bool{}}
+	for _, m := range e.Models {
+		c.model(m)
+	}
+	for _, d := range e.Datasets {
+		c.dataset(d)
+	}
+	for _, m := range e.Models {
+		c.pairs(m, e.Datasets)
+	}
+	return c.errs
+}
+
+type checker struct {
+	errs source.List
+	seen map[source.Pos]bool // one value shared by many dicts is reported once
+}
+
+func (c *checker) add(err error) {
+	for _, d := range source.Diagnostics(err) {
+		if d.Pos != 0 && c.seen[d.Pos] {
+			continue
+		}
+		c.seen[d.Pos] = true
+		c.errs = append(c.errs, d)
+	}
+}
+
+// Unknown turns a registry's complaint about the type of cfg into a
+// diagnostic at the place where the type was written.
+func Unknown(cfg *py.Dict, err error) *source.Diagnostic {
+	d := &source.Diagnostic{Pos: cfg.PosOf("type"), Msg: err.Error(), Err: err}
+	var u *registry.UnknownError
+	if errors.As(err, &u) {
+		d.Hint = u.Hint()
+	}
+	return d
+}
+
+func (c *checker) model(m *spec.Model) {
+	cl, err := model.Classes.Lookup(m.Type)
+	if err != nil {
+		c.add(Unknown(m.Cfg, err))
+		return
+	}
+	if cl.Check != nil {
+		c.add(cl.Check(m.Cfg))
+	}
+	if pp := m.Cfg.Dict("pred_postprocessor"); pp != nil {
+		c.postprocessor(pp)
+	}
+}
+
+func (c *checker) postprocessor(pp *py.Dict) {
+	name, ok := pp.Get("type").(string)
+	if !ok {
+		c.add(source.Errorf(pp.At, "postprocessor has no type").WithHint("name one, such as dict(type=first_option_postprocess, options='ABCD')"))
+		return
+	}
+	if _, err := postprocess.Functions.Lookup(name); err != nil {
+		c.add(Unknown(pp, err))
+	}
+}
+
+func (c *checker) dataset(d *spec.Dataset) {
+	if _, err := dataset.Classes.Lookup(d.Type); err != nil {
+		c.add(Unknown(d.Cfg, err))
+	}
+	if inf := d.Infer.Dict("inferencer"); inf != nil {
+		if cl, err := infer.Classes.Lookup(inf.Str("type")); err != nil {
+			c.add(Unknown(inf, err))
+		} else if _, err := cl.New(inf); err != nil {
+			c.add(err)
+		}
+	}
+	if r := d.Infer.Dict("retriever"); r != nil {
+		if _, err := prompt.Retrievers.Lookup(r.Str("type")); err != nil {
+			c.add(Unknown(r, err))
+		}
+	}
+	if d.Eval == nil {
+		return
+	}
+	if ev := d.Eval.Dict("evaluator"); ev != nil {
+		if cl, err := evaluator.Classes.Lookup(ev.Str("type")); err != nil {
+			c.add(Unknown(ev, err))
+		} else if _, err := cl.New(ev); err != nil {
+			c.add(err)
+		}
+		if pp := ev.Dict("pred_postprocessor"); pp != nil {
+			c.postprocessor(pp)
+		}
+	}
+	for _, k := range []string{"pred_postprocessor", "dataset_postprocessor"} {
+		if pp := d.Eval.Dict(k); pp != nil {
+			c.postprocessor(pp)
+		}
+	}
+}
+
+func (c *checker) pairs(m *spec.Model, ds []*spec.Dataset) {
+	cl, err := model.Classes.Lookup(m.Type)
+	if err != nil || !cl.Chat {
+		return
+	}
+	for _, d := range ds {
+		inf := d.Infer.Dict("inferencer")
+		if inf == nil {
+			continue
+		}
+		if ic, err := infer.Classes.Lookup(inf.Str("type")); err == nil && ic.NeedsScore {
+			c.add(source.Errorf(m.Cfg.PosOf("type"), "dataset %q needs log-probabilities (%s), which the chat model %q does not give", d.Abbr, registry.Base(inf.Str("type")), m.Abbr).
+				WithHint("ask a chat model with a _gen variant of the dataset, or the model through HuggingFaceBaseModel"))
+			return
+		}
+	}
+}
