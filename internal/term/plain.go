@@ -1,0 +1,122 @@
+package term
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"sextant/internal/event"
+)
+
+// plainTask is what was last said about a task.
+type plainTask struct {
+	at   time.Time
+	step int // tenths
+}
+
+// plainEvent says an event as a line where it is a milestone.
+func (u *UI) plainEvent(e event.Event) {
+	line := ""
+	switch e.Kind {
+	case event.TaskProgress:
+		s := u.track.tasks[e.Task]
+		p := s.sum()
+		last := u.plain[e.Task]
+		if last == nil {
+			last = &plainTask{at: s.started}
+			u.plain[e.Task] = last
+		}
+		step, since := 0, e.Time.Sub(last.at)
+		if p.total > 0 {
+			step = p.done * 10 / p.total
+		}
+		if p.done >= p.total || !(step > last.step && since >= u.o.Least || since >= u.o.Every) {
+			return // the end has its own line
+		}
+		last.at, last.step = e.Time, step
+		line = fmt.Sprintf("%s: %s: %d%%, %s of %s", u.track.stage, s.label, percent(p.done, p.total), group(p.done), plural(p.total, "sample"))
+		if v, ok := s.rate.perSecond(e.Time); ok {
+			line += ", " + perSec(v)
+			if d, ok := s.rate.left(p.total-p.done, e.Time); ok {
+				line += ", " + clock(d) + " left"
+			}
+		}
+		if p.failed > 0 {
+			line += ", " + group(p.failed) + " failed"
+		}
+	case event.Note:
+		line = e.Text
+	default:
+		line = u.eventLine(e)
+	}
+	if e.Kind == event.TaskFinished || e.Kind == event.TaskFailed || e.Kind == event.TaskStarted {
+		delete(u.plain, e.Task)
+	}
+	if line != "" {
+		io.WriteString(u.o.Err, Clean(strings.TrimPrefix(line, ": "))+"\n")
+	}
+}
+
+// eventLine is the one line that says an event, "" for those without one.
+func (u *UI) eventLine(e event.Event) string {
+	pre := e.Stage
+	if pre == "" {
+		pre = u.track.stage
+	}
+	if e.Task != "" {
+		pre += ": " + taskLabel(e)
+	}
+	switch e.Kind {
+	case event.StageStarted:
+		return fmt.Sprintf("%s: %s", pre, plural(e.Total, "task"))
+	case event.TaskStarted:
+		if e.Attempt > 1 {
+			return fmt.Sprintf("%s: started, attempt %d", pre, e.Attempt)
+		}
+		return pre + ": started"
+	case event.TaskRetried:
+		return fmt.Sprintf("%s: retrying after: %s", pre, e.Error)
+	case event.TaskFailed:
+		s := fmt.Sprintf("%s: failed: %s", pre, e.Error)
+		if e.Log != "" {
+			s += " (log: " + e.Log + ")"
+		}
+		return s
+	case event.TaskFinished:
+		s := pre + ": done"
+		if e.Done > 0 {
+			s += ", " + plural(e.Done, "sample")
+		}
+		if e.Seconds > 0 {
+			s += " in " + clock(time.Duration(e.Seconds*float64(time.Second)))
+			if fresh := e.Done - e.Reused; fresh > 0 && e.Seconds >= 1 {
+				s += ", " + perSec(float64(fresh)/e.Seconds)
+			}
+		}
+		if e.Reused > 0 {
+			s += ", " + group(e.Reused) + " reused"
+		}
+		if e.Failed > 0 {
+			s += ", " + group(e.Failed) + " failed"
+		}
+		return s
+	case event.StageDone:
+		t := u.track
+		s := fmt.Sprintf("%s: done, %s", pre, plural(t.finished, "task"))
+		if t.samples > 0 {
+			s += ", " + plural(t.samples, "sample")
+		}
+		if !t.started.IsZero() {
+			s += " in " + clock(e.Time.Sub(t.started))
+		}
+		if t.failed > 0 {
+			s += ", " + plural(t.failed, "task") + " failed"
+		}
+		if t.badSample > 0 {
+			s += ", " + plural(t.badSample, "sample") + " failed"
+		}
+		return s
+	}
+	return ""
+}
