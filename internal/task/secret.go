@@ -1,0 +1,208 @@
+package task
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"sextant/internal/py"
+)
+
+// Secrets in configs (keys of APIs, tokens, passwords) reach a worker through
+// its environment. In its manifest the value is {"$env": NAME}, where NAME is
+// a variable that the coordinator sets for the worker and that says nothing.
+
+// secretEnvPrefix begins the names of the variables that carry secrets.
+const secretEnvPrefix = "SEXTANT_SECRET_"
+
+const envRef = "$env"
+
+// IsSecretKey reports whether a string under this key of a config is treated
+// as a secret. It rather takes too much: a value taken out of a manifest comes
+// back unchanged.
+func IsSecretKey(key string) bool {
+	k := strings.ToLower(key)
+	switch k {
+	case "key", "keys", "token", "ak", "sk", "authorization", "cookie", "credential", "credentials", "org", "bearer",
+		"lark_bot_url", "appid", "apikey", "api-key", "x-api-key", "use_auth_token":
+		return true
+	}
+	for _, s := range []string{"secret", "password", "passwd", "api_key", "apikey", "access_key", "private_key", "auth_token", "access_token", "hf_token"} {
+		if strings.Contains(k, s) {
+			return true
+		}
+	}
+	return strings.HasSuffix(k, "_key") || strings.HasSuffix(k, "_token") && !strings.Contains(k, "pad_") && !strings.Contains(k, "eos_") && !strings.Contains(k, "bos_")
+}
+
+// literalSecret reports whether a value under a secret's key is one, not a
+// pointer to where it is: OpenCompass writes 'ENV' for "see the environment".
+func literalSecret(s string) bool { return s != "" && s != "ENV" && s != "EMPTY" }
+
+// hider takes secrets out of values.
+type hider struct {
+	env   map[string]string // variable to secret
+	names map[string]string // secret to variable
+}
+
+func (h *hider) ref(secret string) *py.Dict {
+	name, ok := h.names[secret]
+	if !ok {
+		name = fmt.Sprintf("%s%d", secretEnvPrefix, len(h.names)+1)
+		h.names[secret], h.env[name] = name, secret
+	}
+	return py.DictOf(envRef, name)
+}
+
+// value returns v with its secrets replaced; what holds none is shared.
+func (h *hider) value(v py.Value) py.Value {
+	switch x := v.(type) {
+	case *py.Dict:
+		var out *py.Dict
+		for _, e := range x.Entries() {
+			nv := e.Val
+			if k, ok := e.Key.(string); ok && IsSecretKey(k) {
+				nv = h.secret(e.Val)
+			} else {
+				nv = h.value(e.Val)
+			}
+			if differs(nv, e.Val) {
+				if out == nil {
+					out = x.Copy()
+				}
+				out.Set(e.Key, nv)
+			}
+		}
+		if out != nil {
+			return out
+		}
+	case *py.List:
+		if items, changed := h.items(x.Items, h.value); changed {
+			return &py.List{Items: items, Pos: x.Pos, At: x.At}
+		}
+	case *py.Tuple:
+		if items, changed := h.items(x.Items, h.value); changed {
+			return &py.Tuple{Items: items, Pos: x.Pos, At: x.At}
+		}
+	}
+	return v
+}
+
+// differs compares what hider and reveal may have replaced: strings and
+// containers, by identity.
+func differs(a, b py.Value) bool {
+	switch b.(type) {
+	case string, *py.Dict, *py.List, *py.Tuple:
+		return a != b
+	}
+	return false
+}
+
+func (h *hider) items(items []py.Value, f func(py.Value) py.Value) ([]py.Value, bool) {
+	out, changed := items, false
+	for i, it := range items {
+		if nv := f(it); differs(nv, it) {
+			if !changed {
+				out, changed = append([]py.Value(nil), items...), true
+			}
+			out[i] = nv
+		}
+	}
+	return out, changed
+}
+
+// secret replaces what stands under a secret's key: a string or a list of them.
+func (h *hider) secret(v py.Value) py.Value {
+	switch x := v.(type) {
+	case string:
+		if literalSecret(x) {
+			return h.ref(x)
+		}
+	case *py.List:
+		if items, changed := h.items(x.Items, h.secret); changed {
+			return &py.List{Items: items, Pos: x.Pos, At: x.At}
+		}
+	case *py.Tuple:
+		if items, changed := h.items(x.Items, h.secret); changed {
+			return &py.Tuple{Items: items, Pos: x.Pos, At: x.At}
+		}
+	case *py.Dict:
+		return h.value(x)
+	}
+	return v
+}
+
+// reveal puts secrets back.
+func reveal(v py.Value, getenv func(string) string) (py.Value, error) {
+	var err error
+	switch x := v.(type) {
+	case *py.Dict:
+		if name, ok := x.Get(envRef).(string); ok && x.Len() == 1 && strings.HasPrefix(name, secretEnvPrefix) {
+			s := getenv(name)
+			if s == "" {
+				return nil, fmt.Errorf("a secret of the config was not passed on: variable %s is not set", name)
+			}
+			return s, nil
+		}
+		for _, e := range x.Entries() {
+			nv, err := reveal(e.Val, getenv)
+			if err != nil {
+				return nil, err
+			}
+			if differs(nv, e.Val) {
+				x.Set(e.Key, nv)
+			}
+		}
+	case *py.List:
+		for i := range x.Items {
+			if x.Items[i], err = reveal(x.Items[i], getenv); err != nil {
+				return nil, err
+			}
+		}
+	case *py.Tuple:
+		for i := range x.Items {
+			if x.Items[i], err = reveal(x.Items[i], getenv); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// Secrets collects the secrets in values, longest first, so that logs and
+// messages can be cleaned of them.
+func Secrets(vs ...*py.Dict) []string {
+	h := &hider{env: map[string]string{}, names: map[string]string{}}
+	for _, v := range vs {
+		if v != nil {
+			h.value(v)
+		}
+	}
+	return SecretValues(h.env)
+}
+
+// SecretValues are the values of env, longest first.
+func SecretValues(env map[string]string) []string {
+	var out []string
+	for _, s := range env {
+		out = append(out, s)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if len(out[i]) != len(out[j]) {
+			return len(out[i]) > len(out[j])
+		}
+		return out[i] < out[j]
+	})
+	return out
+}
+
+// Scrub replaces secrets in a text. Very short ones are left: they would
+// blacken ordinary words, and no service gives out such keys.
+func Scrub(text string, secrets []string) string {
+	for _, s := range secrets {
+		if len(s) >= 6 {
+			text = strings.ReplaceAll(text, s, "[secret]")
+		}
+	}
+	return text
+}
