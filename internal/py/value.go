@@ -18,6 +18,9 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 
 	"sextant/internal/source"
@@ -120,6 +123,14 @@ func DictOf(kv ...Value) *Dict {
 	return d
 }
 
+// Keys of HashKey that no string of a user equals.
+type (
+	bigKey   string
+	bytesKey string
+	tupleKey string
+	setKey   string
+)
+
 // HashKey maps a hashable value to a comparable Go value such that equal
 // Python keys give equal results; ok is false for unhashable values.
 func HashKey(v Value) (key any, ok bool) {
@@ -132,31 +143,68 @@ func HashKey(v Value) (key any, ok bool) {
 		}
 		return 0, true
 	case float64:
-		if x == math.Trunc(x) && math.Abs(x) < 1<<62 {
-			return int(x), true
+		if x == math.Trunc(x) && !math.IsInf(x, 0) {
+			if n, err := floatToInt(x); err == nil {
+				return HashKey(n)
+			}
 		}
 		return x, true
 	case *big.Int:
-		return "\x00big:" + x.String(), true
+		return bigKey(x.Text(62)), true
 	case Bytes:
-		return x, true
+		return bytesKey(x), true
 	case *Tuple:
-		var b strings.Builder
-		b.WriteString("\x00t")
-		for _, it := range x.Items {
-			k, ok := HashKey(it)
+		b, ok := appendKeys(nil, x.Items)
+		return tupleKey(b), ok
+	case *Set:
+		if !x.Frozen {
+			return nil, false
+		}
+		parts := make([]string, 0, x.Len())
+		for _, it := range x.Items() {
+			b, ok := appendKeys(nil, []Value{it})
 			if !ok {
 				return nil, false
 			}
-			fmt.Fprintf(&b, "\x00%T\x01%v", k, k)
+			parts = append(parts, string(b))
 		}
-		return b.String(), true
+		slices.Sort(parts)
+		return setKey(strings.Join(parts, "")), true
 	case *List, *Dict:
 		return nil, false
-	case *Set:
+	case Hasher:
+		return x.PyHash()
+	}
+	if t := reflect.TypeOf(v); !t.Comparable() {
 		return nil, false
 	}
 	return v, true // identity
+}
+
+// appendKeys writes the keys of items such that different keys differ.
+func appendKeys(b []byte, items []Value) ([]byte, bool) {
+	for _, it := range items {
+		k, ok := HashKey(it)
+		if !ok {
+			return nil, false
+		}
+		var s string
+		switch x := k.(type) {
+		case string:
+			s = x
+		case int:
+			s = strconv.Itoa(x)
+		case nil:
+		default:
+			if t := reflect.TypeOf(k); t.Kind() == reflect.Pointer {
+				s = fmt.Sprintf("%p", k) // identity
+			} else {
+				s = fmt.Sprint(k)
+			}
+		}
+		b = fmt.Appendf(b, "%T:%d:%s", k, len(s), s)
+	}
+	return b, true
 }
 
 const dictLinear = 8
@@ -165,6 +213,14 @@ func (d *Dict) find(k any) int {
 	if d.index != nil {
 		if i, ok := d.index[k]; ok {
 			return i
+		}
+		return -1
+	}
+	if ks, ok := k.(string); ok {
+		for i := range d.entries {
+			if es, ok := d.entries[i].Key.(string); ok && es == ks {
+				return i
+			}
 		}
 		return -1
 	}
@@ -179,7 +235,12 @@ func (d *Dict) find(k any) int {
 }
 
 // Len is the number of keys.
-func (d *Dict) Len() int { return len(d.entries) - d.dead }
+func (d *Dict) Len() int {
+	if d == nil {
+		return 0
+	}
+	return len(d.entries) - d.dead
+}
 
 // Lookup returns the value of key.
 func (d *Dict) Lookup(key Value) (Value, bool) {
@@ -355,8 +416,20 @@ func (d *Dict) Copy() *Dict {
 // Set is a Python set; iteration is in insertion order, which CPython does
 // not promise either.
 type Set struct {
-	d  Dict
-	At source.Pos
+	d      Dict
+	At     source.Pos
+	Frozen bool // a frozenset: hashable; Add is for building it
+}
+
+// NewSet makes a set of items; those that are unhashable are reported.
+func NewSet(items ...Value) (*Set, error) {
+	s := &Set{}
+	for _, it := range items {
+		if err := s.Add(it); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // Add puts v in and reports an unhashable value.
@@ -374,32 +447,42 @@ func (s *Set) Len() int { return s.d.Len() }
 // Items returns the members in insertion order.
 func (s *Set) Items() []Value { return s.d.Keys() }
 
-// DeepCopy copies containers all the way down; Objects are shared.
-func DeepCopy(v Value) Value {
+// DeepCopy copies containers all the way down; Objects are shared. What is
+// shared or cyclic in v is so in the copy.
+func DeepCopy(v Value) Value { return deepCopy(v, map[any]Value{}) }
+
+func deepCopy(v Value, memo map[any]Value) Value {
+	switch v.(type) {
+	case *List, *Tuple, *Dict, *Set:
+		if c, ok := memo[v]; ok {
+			return c
+		}
+	}
 	switch x := v.(type) {
 	case *List:
 		c := &List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]Value, len(x.Items))}
+		memo[v] = c
 		for i, it := range x.Items {
-			c.Items[i] = DeepCopy(it)
+			c.Items[i] = deepCopy(it, memo)
 		}
 		return c
 	case *Tuple:
 		c := &Tuple{At: x.At, Pos: x.Pos, Items: make([]Value, len(x.Items))}
+		memo[v] = c
 		for i, it := range x.Items {
-			c.Items[i] = DeepCopy(it)
+			c.Items[i] = deepCopy(it, memo)
 		}
 		return c
 	case *Dict:
 		c := x.Copy()
+		memo[v] = c
 		for i := range c.entries {
-			c.entries[i].Val = DeepCopy(c.entries[i].Val)
+			c.entries[i].Val = deepCopy(c.entries[i].Val, memo)
 		}
 		return c
 	case *Set:
-		c := &Set{At: x.At}
-		for _, it := range x.Items() {
-			_ = c.Add(it) // it came out of a set
-		}
+		c := &Set{d: *x.d.Copy(), At: x.At, Frozen: x.Frozen}
+		memo[v] = c
 		return c
 	}
 	return v
@@ -430,6 +513,9 @@ func TypeName(v Value) string {
 		}
 		return "dict"
 	case *Set:
+		if x.Frozen {
+			return "frozenset"
+		}
 		return "set"
 	case Object:
 		return x.PyType()
