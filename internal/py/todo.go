@@ -7,10 +7,6 @@ import (
 
 var errTodo = errors.New("not there yet")
 
-func Format(v Value, spec string) (string, error)                { return "", errTodo }
-func Percent(format string, args Value) (string, error)          { return "", errTodo }
-func StrFormat(s string, args []Value, kw *Dict) (string, error) { return "", errTodo }
-
 func Method(recv Value, name string) (MethodFunc, bool) { return nil, false }
 
 // SortValues sorts items in place and stably; less defaults to Python's <.
