@@ -9,6 +9,7 @@ package infer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"sextant/internal/dataset"
@@ -56,8 +57,21 @@ type Job struct {
 	InferCfg *py.Dict // infer_cfg of the dataset
 
 	Sink Sink
-	Log  *slog.Logger
+	Log  *slog.Logger // may be nil
+
+	// Drain, when not nil, is closed to have no more rows begun: what is in
+	// flight is settled and recorded, and Run returns ErrDrained.
+	Drain <-chan struct{}
+	// DumpResLength adds token counts to generation records (--dump-res-length).
+	DumpResLength bool
+	// Message, when not nil, gets each row's prompt and gold instead of the
+	// model, and no record is made (dump_only_message_path). Called from one
+	// goroutine, in row order.
+	Message func(index int, message, gold py.Value) error
 }
+
+// ErrDrained is what Run returns when Job.Drain stopped it early.
+var ErrDrained = errors.New("stopped before all rows were asked")
 
 // Inferencer runs jobs.
 type Inferencer interface {

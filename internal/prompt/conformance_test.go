@@ -10,49 +10,13 @@ import (
 
 	"sextant/internal/dataset"
 	"sextant/internal/py"
-	"sextant/internal/sharedtest"
+	"sextant/internal/sharedtest/refjson"
 	"sextant/internal/source"
 )
 
-// lines reads the records of a file of the reference data.
 func lines(t testing.TB, name string) []*py.Dict {
 	t.Helper()
-	data, err := os.ReadFile(sharedtest.Path(t, "conformance", "templates", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	vs, err := py.LoadJSONLines(data)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	out := make([]*py.Dict, len(vs))
-	for i, v := range vs {
-		out[i] = undict(v).(*py.Dict)
-	}
-	return out
-}
-
-// undict turns {"$dict": [[key, value], …]} into a dict.
-func undict(v py.Value) py.Value {
-	switch x := v.(type) {
-	case *py.List:
-		for i := range x.Items {
-			x.Items[i] = undict(x.Items[i])
-		}
-	case *py.Dict:
-		if l := x.List("$dict"); l != nil {
-			d := py.NewDict()
-			for _, kv := range l.Items {
-				p := kv.(*py.List).Items
-				d.Set(p[0], undict(p[1]))
-			}
-			return d
-		}
-		for _, e := range x.Entries() {
-			x.Set(e.Key, undict(e.Val))
-		}
-	}
-	return v
+	return refjson.Lines(t, "conformance", "templates", name)
 }
 
 // asList makes a JSON list the dialogue that it stands for.
