@@ -7,19 +7,11 @@ import (
 
 var errTodo = errors.New("not there yet")
 
-func Method(recv Value, name string) (MethodFunc, bool) { return nil, false }
-
 // SortValues sorts items in place and stably; less defaults to Python's <.
-func SortValues(items []Value, less func(a, b Value) (bool, error)) error { return errTodo }
 
 // Sorted returns items sorted stably by keys (nil: by themselves).
-func Sorted(items, keys []Value, reverse bool) ([]Value, error) { return nil, errTodo }
 
 // SortPerm is the permutation that sorts keys stably, for list.sort with positions.
-func SortPerm(keys []Value, reverse bool) ([]int, error) { return nil, errTodo }
-
-func Sum(items []Value, start Value) (Value, error)           { return nil, errTodo }
-func MinMax(items, keys []Value, wantMax bool) (Value, error) { return nil, errTodo } // keys nil: the items
 
 // JSONOptions are the arguments of json.dumps. The zero value is json.dumps's
 // own default except that EnsureASCII must be asked for.
