@@ -46,7 +46,9 @@ func quoteRange(v py.Value) string {
 //     "[-50:]", "[0:20][16:32]", each applied to what the one before it left;
 //   - a number at or below 0, or of n or more, leaves all; a fraction below 1
 //     that share of them, rounded down; either way the rows are shuffled by
-//     Python's random.Random(size) and the first size are taken.
+//     Python's random.Random(size) and the first size are taken;
+//   - a string may begin with such a number, "100[0:25]", as partitioners write
+//     it: the slices apply to the rows that the number leaves.
 //
 // The error is a *RangeError.
 func Select(n int, rng py.Value) ([]int, error) {
@@ -63,21 +65,18 @@ func SelectLen(n int, rng py.Value) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if sel.num == nil {
-		return sel.span(n).len, nil
-	}
 	size, all, err := sel.size(n)
 	if all {
-		return n, err
+		size = n
 	}
-	return size, err
+	return sel.span(size).len, err
 }
 
-// selection is a parsed range: slices, or a number.
+// selection is a parsed range: a number, and slices of what it leaves.
 type selection struct {
 	src    py.Value
+	num    py.Value // int or float64; nil: all rows
 	slices []slice
-	num    py.Value // int or float64; nil for slices
 }
 
 // slice is one Python slice; a nil bound is an omitted one.
@@ -107,7 +106,13 @@ func parseRange(v py.Value) (selection, error) {
 	case float64:
 		sel.num = x
 	case string:
-		s, reason := parseSlices(x)
+		text := strings.Trim(x, " \t")
+		if i := strings.IndexByte(text, '['); i > 0 {
+			if sel.num = parseNumber(text[:i]); sel.num != nil {
+				text = text[i:]
+			}
+		}
+		s, reason := parseSlices(text)
 		if reason != "" {
 			return sel, &RangeError{Range: v, Reason: reason}
 		}
@@ -116,6 +121,26 @@ func parseRange(v py.Value) (selection, error) {
 		return sel, &RangeError{Range: v, Reason: "it must be a number, a text such as '[0:100]', or None"}
 	}
 	return sel, nil
+}
+
+// parseNumber reads Python's text of an int, float or bool; nil if it is none.
+func parseNumber(s string) py.Value {
+	switch s {
+	case "True":
+		return 1
+	case "False":
+		return 0
+	}
+	if strings.Trim(s, "+-0123456789.e") != "" {
+		return nil
+	}
+	if i, err := strconv.Atoi(s); err == nil {
+		return i
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return f
+	}
+	return nil
 }
 
 // parseSlices reads a chain of subscripts; reason is what is wrong, or "".
@@ -269,25 +294,28 @@ func (sel selection) size(n int) (size int, all bool, err error) {
 }
 
 func (sel selection) indexes(n int) ([]int, error) {
-	if sel.num == nil {
-		p := sel.span(n)
-		out := make([]int, p.len)
-		for i := range out {
-			out[i] = p.start + i*p.step
-		}
-		return out, nil
-	}
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
 	size, all, err := sel.size(n)
 	if err != nil {
 		return nil, err
 	}
 	if all {
-		return out, nil
+		size = n
 	}
-	newPyRandom(uint32(size)).shuffle(out)
-	return out[:size], nil
+	var rows []int // nil: all, in order
+	if !all {
+		rows = make([]int, n)
+		for i := range rows {
+			rows[i] = i
+		}
+		newPyRandom(uint32(size)).shuffle(rows)
+	}
+	p := sel.span(size)
+	out := make([]int, p.len)
+	for i := range out {
+		out[i] = p.start + i*p.step
+		if rows != nil {
+			out[i] = rows[out[i]]
+		}
+	}
+	return out, nil
 }

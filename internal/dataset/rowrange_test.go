@@ -116,6 +116,14 @@ func TestSelect(t *testing.T) {
 		{10, "[00:2]", []int{0, 1}},
 		{10, "[:][:][:2]", []int{0, 1}},
 		{3, false, []int{0, 1, 2}},
+		{20, "10[0:3]", []int{14, 11, 5}},
+		{20, "10[8:99][1:]", []int{2}},
+		{20, "0.1[:]", []int{7, 6}},
+		{3, "-1[1:]", []int{1, 2}},
+		{3, "False[1:]", []int{1, 2}},
+		{20, "10", nil},
+		{20, "2.5[0:1]", nil},
+		{20, "nan[0:1]", nil},
 		{10, "[::0]", nil},
 		{10, "[01:2]", nil},
 		{10, "[1__0:]", nil},
@@ -141,7 +149,7 @@ func TestSelect(t *testing.T) {
 
 // FuzzSelect holds the arithmetic on spans against slicing a real slice.
 func FuzzSelect(f *testing.F) {
-	for _, s := range []string{"[0:100]", "[::5]", "[-50:]", "[0:20][16:32]", "[ 2 : 4 ]", "", "[5]", "random", "[::-1][3:]", "[1:1319:7]", "[:-3][::-2]", "[0:10"} {
+	for _, s := range []string{"[0:100]", "[::5]", "[-50:]", "[0:20][16:32]", "[ 2 : 4 ]", "", "[5]", "random", "[::-1][3:]", "[1:1319:7]", "[:-3][::-2]", "[0:10", "10[0:3]", "0.5[::2]"} {
 		f.Add(s, 100)
 	}
 	f.Fuzz(func(t *testing.T, rng string, n int) {
@@ -150,9 +158,9 @@ func FuzzSelect(f *testing.F) {
 		if err != nil {
 			return
 		}
-		want := make([]int, n)
-		for i := range want {
-			want[i] = i
+		want, err := Select(n, sel.num)
+		if err != nil {
+			return
 		}
 		for _, s := range sel.slices {
 			want = sliceOf(want, s)

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"sextant/internal/py"
-	"sextant/internal/registry"
 )
 
 // ModelAbbr is the abbreviation of a model dict: its `abbr`, or else the type
@@ -20,7 +19,7 @@ func ModelAbbr(m *py.Dict) string {
 	if len(parts) > 2 {
 		parts = parts[len(parts)-2:]
 	}
-	return strings.ReplaceAll(registry.Base(m.Str("type"))+"_"+strings.Join(parts, "_"), "/", "_")
+	return strings.ReplaceAll(m.Str("type")+"_"+strings.Join(parts, "_"), "/", "_")
 }
 
 // ModelsAbbr joins the abbreviations of several models (a judged pair).

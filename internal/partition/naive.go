@@ -1,0 +1,49 @@
+package partition
+
+import "sextant/internal/py"
+
+func init() { Classes.Register(newNaive, "NaivePartitioner") }
+
+// naive makes tasks of n datasets each.
+type naive struct {
+	base
+	n int
+}
+
+func newNaive(cfg *py.Dict) (Partitioner, error) {
+	o := decode(cfg, "n")
+	p := &naive{base: o.base(), n: o.int("n", 1, 1)}
+	return p, o.err()
+}
+
+// Partition implements Partitioner.
+func (p *naive) Partition(in Input) (Plan, error) {
+	combs, err := combinations(in)
+	if err != nil {
+		return Plan{}, err
+	}
+	extra := p.kept(in.Config)
+	var tasks []Task
+	for _, c := range combs {
+		for _, m := range c.Models {
+			tasks = append(tasks, p.tasks(in, []*py.Dict{m}, c.Datasets, extra)...)
+		}
+	}
+	return Plan{[][]Task{tasks}}, nil
+}
+
+// tasks cuts for one model, or for models that are judged together.
+func (p *naive) tasks(in Input, models, datasets []*py.Dict, extra *py.Dict) []Task {
+	name := Task{Models: models}.ModelName()
+	var parts []Part
+	for _, d := range datasets {
+		if w := whole(d); !in.done(name, w) {
+			parts = append(parts, w)
+		}
+	}
+	var out []Task
+	for ; len(parts) > 0; parts = parts[min(p.n, len(parts)):] {
+		out = append(out, Task{models, parts[:min(p.n, len(parts)):min(p.n, len(parts))], extra})
+	}
+	return out
+}
