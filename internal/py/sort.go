@@ -162,7 +162,10 @@ func Sum(items []Value, start Value) (Value, error) {
 	case *List:
 		return sumLists(x, items)
 	}
-	acc := start
+	return sumFrom(start, items)
+}
+
+func sumFrom(acc Value, items []Value) (Value, error) {
 	for i := 0; i < len(items); i++ {
 		if f, ok := acc.(float64); ok { // the common case without boxing each step
 			for ; i < len(items); i++ {
@@ -191,10 +194,10 @@ func Sum(items []Value, start Value) (Value, error) {
 // dataset lists together with sum(…, []).
 func sumLists(start *List, items []Value) (Value, error) {
 	out := &List{At: start.At, Items: slices.Clone(start.Items), Pos: slices.Clone(start.Pos)}
-	for _, it := range items {
+	for n, it := range items {
 		l, ok := it.(*List)
 		if !ok {
-			return Binary("+", out, it) // the error, or what an Object makes of it
+			return sumFrom(out, items[n:]) // the error, or what an Object makes of it
 		}
 		if err := checkItems(len(out.Items) + len(l.Items)); err != nil {
 			return nil, err
