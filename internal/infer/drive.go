@@ -21,7 +21,7 @@ type question struct {
 	id    string
 
 	key  string // text that says which questions share a prefix
-	cost int    // work for the model, as far as known beforehand
+	cost int    // bytes of the prompts
 	n    int    // requests
 
 	// ask sends request k (0 ≤ k < n) and keeps its answer; requests of one
@@ -44,11 +44,13 @@ const (
 	longestFirst              // so that no long answer is left alone at the end
 )
 
-// Windows bound how many rendered questions are held at once. The first is
-// small: the model starts while the rest is being rendered.
+// Windows bound how many rendered questions, and how many bytes of prompts, are
+// sorted together and held at once. The first is small in bytes, so that the
+// model starts while the rest is being rendered.
 const (
-	firstWindow = 256
-	nextWindow  = 4096
+	windowRows  = 4096
+	firstWindow = 2 << 20
+	nextWindow  = 16 << 20
 )
 
 type request struct {
@@ -75,10 +77,10 @@ func (s *setup) drive(ctx context.Context, ord order, render func(i int) (*quest
 	go func() { // renders
 		defer producers.Done()
 		defer close(windows)
-		size := firstWindow
-		for from := 0; from < len(s.Rows); from, size = from+size, nextWindow {
+		limit := firstWindow
+		for i := 0; i < len(s.Rows); limit = nextWindow {
 			var w []*question
-			for i := from; i < min(from+size, len(s.Rows)); i++ {
+			for size := 0; i < len(s.Rows) && len(w) < windowRows && size < limit; i++ {
 				if ctx.Err() != nil || s.drained() {
 					return
 				}
@@ -87,10 +89,10 @@ func (s *setup) drive(ctx context.Context, ord order, render func(i int) (*quest
 					cancel(fmt.Errorf("row %d of %s: %w", s.Index[i], s.Set.Abbr, err))
 					return
 				}
-				if s.Sink.Have(q.index, q.id) {
-					continue
+				if !s.Sink.Have(q.index, q.id) {
+					w = append(w, q)
+					size += q.cost
 				}
-				w = append(w, q)
 			}
 			arrange(w, ord)
 			select {

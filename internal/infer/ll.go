@@ -48,7 +48,7 @@ func (l *llInferencer) Run(ctx context.Context, job *Job) error {
 			return nil, err
 		}
 		q := s.question(i, h, append(r.texts[:len(r.texts):len(r.texts)], cont))
-		q.key, q.n = r.texts[0], len(labels)
+		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
 		ll := make([]float64, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
 			ll[k], err = sc.logLikelihood(ctx, r.texts[k], cont)

@@ -48,7 +48,7 @@ func (p *pplInferencer) Run(ctx context.Context, job *Job) error {
 			return nil, err
 		}
 		q := s.question(i, h, r.texts)
-		q.key, q.n = r.texts[0], len(labels)
+		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
 		ppl, tokens := make([]float64, len(labels)), make([]int, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
 			ppl[k], tokens[k], err = sc.perplexity(ctx, r.texts[k])
@@ -106,6 +106,7 @@ type labelPrompts struct {
 	parsed  []prompt.Prompt // by label
 	texts   []string        // parsed as text
 	without []py.Value      // parsed without the examples
+	size    int             // bytes of texts
 }
 
 func (s *setup) renderLabels(row int, labels []py.Value) (*labelPrompts, error) {
@@ -140,6 +141,7 @@ func (s *setup) renderLabels(row int, labels []py.Value) (*labelPrompts, error) 
 		}
 		r.parsed = append(r.parsed, p)
 		r.texts = append(r.texts, text)
+		r.size += len(text)
 		r.without = append(r.without, stored(withoutExamples(p, ice)))
 	}
 	return r, nil

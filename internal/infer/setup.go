@@ -242,16 +242,16 @@ func checkKeys(cfg *py.Dict, known ...string) error {
 	var errs source.List
 	for _, e := range cfg.Entries() {
 		k, _ := e.Key.(string)
+		if k == "fix_id_list" && py.Truth(e.Val) {
+			errs = append(errs, source.Errorf(cfg.KeyPosOf(k), "fix_id_list belongs to the retriever, not to the inferencer").
+				WithHint("retriever=dict(type=FixKRetriever, fix_id_list=…)"))
+			continue
+		}
 		found := false
 		for _, n := range known {
 			found = found || n == k
 		}
 		if found || k == "type" {
-			continue
-		}
-		if k == "fix_id_list" && py.Truth(e.Val) {
-			errs = append(errs, source.Errorf(cfg.KeyPosOf(k), "fix_id_list belongs to the retriever, not to the inferencer").
-				WithHint("retriever=dict(type=FixKRetriever, fix_id_list=…)"))
 			continue
 		}
 		if n := registry.Nearest(k, known); n != "" && !cfg.Has(n) {
