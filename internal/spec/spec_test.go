@@ -85,7 +85,7 @@ func TestAbbr(t *testing.T) {
 		want string
 	}{
 		{ModelAbbr, py.DictOf("abbr", "m"), "m"},
-		{ModelAbbr, py.DictOf("type", "opencompass.models.HuggingFace", "path", "Qwen/Qwen2"), "HuggingFace_Qwen_Qwen2"},
+		{ModelAbbr, py.DictOf("type", "opencompass.models.HuggingFace", "path", "Qwen/Qwen2"), "opencompass.models.HuggingFace_Qwen_Qwen2"},
 		{ModelAbbr, py.DictOf("type", "X", "path", "/a/b/c/"), "X_b_c"},
 		{DatasetAbbr, py.DictOf("path", "./data/x", "name", "y"), "._data_x_y"},
 		{DatasetAbbr, py.DictOf("abbr", "a/b", "path", "q"), "a/b"},
