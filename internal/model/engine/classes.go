@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"context"
+
+	"sextant/internal/model"
+	"sextant/internal/py"
+)
+
+// The classes of Hugging Face models that the engine runs. HuggingFaceBaseModel
+// ignores meta templates and cuts long texts on the left; the two legacy
+// classes honour them and cut on the right.
+func init() {
+	register(class{base: true}, "HuggingFaceBaseModel")
+	register(class{maxSeqLen: 2048}, "HuggingFace")
+	register(class{maxSeqLen: 2048}, "HuggingFaceCausalLM")
+}
+
+func register(c class, name string) {
+	model.Classes.Register(model.Class{
+		Open: func(ctx context.Context, cfg *py.Dict, env model.Env) (model.Model, error) {
+			o, err := parseOptions(cfg, c)
+			if err != nil {
+				return nil, err
+			}
+			return open(ctx, o, env)
+		},
+		Check: func(cfg *py.Dict) error {
+			_, err := parseOptions(cfg, c)
+			return err
+		},
+		IgnoresMetaTemplate: c.base,
+		Local:               true,
+	}, name)
+}

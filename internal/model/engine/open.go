@@ -1,0 +1,243 @@
+//go:build engine && cgo
+
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+
+	"sextant/internal/model"
+	"sextant/internal/model/checkpoint"
+	"sextant/internal/model/demo"
+	"sextant/internal/model/engine/compute"
+	"sextant/internal/model/tokenizer"
+)
+
+// Built says whether this binary can compute.
+const Built = true
+
+// BuildInfo says how the engine's kernels were compiled and which instruction
+// set they use on this machine ("avx512", "avx2", "generic").
+func BuildInfo() (optimised bool, isa string) {
+	d, err := compute.Open("")
+	if err != nil {
+		return compute.Optimized, ""
+	}
+	return compute.Optimized, d.ISA()
+}
+
+func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
+	folder, err := resolve(ctx, o.path, o.revision, env)
+	if err != nil {
+		return nil, err
+	}
+	tokFolder := folder
+	if o.tokenizerPath != "" && o.tokenizerPath != o.path {
+		if tokFolder, err = resolve(ctx, o.tokenizerPath, "", env); err != nil {
+			return nil, err
+		}
+	}
+	isa := ""
+	if env.Getenv != nil {
+		isa = env.Getenv("SEXTANT_ISA")
+	}
+	dev, err := compute.Open(isa)
+	if err != nil {
+		return nil, &model.EndpointError{Err: fmt.Errorf("SEXTANT_ISA=%s: %w", isa, err), Hint: "unset it: the best instruction set is chosen by itself"}
+	}
+	m, err := openFolder(o, folder, tokFolder, dev, env.Threads)
+	if err != nil {
+		return nil, err
+	}
+	m.log = env.Log
+	if env.Log != nil {
+		env.Log.Debug("model loaded", "path", o.path, "instructions", dev.ISA(), "positions", m.positions, "vocabulary", m.vocab)
+		if !compute.Optimized {
+			env.Log.Warn("the engine was built without optimisation and is slow; build it with `make build`")
+		}
+	}
+	return m, nil
+}
+
+// resolve finds the folder of a model.
+func resolve(ctx context.Context, path, revision string, env model.Env) (fs.FS, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return os.DirFS(path), nil
+	}
+	if path == demo.Name {
+		return demo.FS(), nil
+	}
+	return nil, &model.EndpointError{Err: fmt.Errorf("no model folder %s", path)}
+}
+
+// openFolder loads weights and tokenizer at the same time and starts the
+// workers.
+func openFolder(o options, folder, tokFolder fs.FS, dev *compute.Device, threads int) (*Model, error) {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	var tok *tokenizer.Tokenizer
+	var tokErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { tok, tokErr = tokenizer.Load(tokFolder) })
+	defer wg.Wait()
+
+	cp, err := checkpoint.Open(folder)
+	if err != nil {
+		return nil, loadError(o.path, err)
+	}
+	defer cp.Close()
+	c := newConfig(cp.Config)
+	net, weights, err := loadNetwork(c, cp, dev)
+	if err != nil {
+		return nil, loadError(o.path, err)
+	}
+	m, err := newModel(o, net, dev, threads)
+	if err != nil {
+		weights.free()
+		return nil, loadError(o.path, err)
+	}
+	m.free = weights.free
+	wg.Wait()
+	if tokErr != nil {
+		m.Close()
+		return nil, loadError(o.path, tokErr)
+	}
+	m.tok = tok
+	if n := tok.VocabSize(); n > m.vocab {
+		if known := lastFitting(tok, m.vocab); !known {
+			m.Close()
+			return nil, &model.EndpointError{
+				Err:  fmt.Errorf("load model %s: the tokenizer has ids up to %d, the weights have rows for %d", o.path, n-1, m.vocab),
+				Hint: "tokenizer and weights do not belong together; check tokenizer_path and vocab_size in config.json",
+			}
+		}
+	}
+	m.setTokens(cp, tok)
+	m.identity = sync.OnceValue(func() model.Identity {
+		h := sha256.New()
+		fmt.Fprintf(h, "tokenizer %s\n", tok.Hash())
+		hashWeights(h, folder, cp.Files)
+		return model.Identity{Name: o.path, Hash: hex.EncodeToString(h.Sum(nil)), ComputeType: "float32", Backend: "engine"}
+	})
+	return m, nil
+}
+
+// lastFitting says whether all ids that the weights have no row for are
+// special tokens: those occur in no text unless somebody spells them out, and
+// then the sample fails.
+func lastFitting(tok *tokenizer.Tokenizer, vocab int) bool {
+	for id := vocab; id < tok.VocabSize(); id++ {
+		if _, ok := tok.Token(int32(id)); ok && !tok.IsSpecial(int32(id)) {
+			return false
+		}
+	}
+	return true
+}
+
+// hashWeights adds the content of the files that decide what the model says.
+func hashWeights(h io.Writer, folder fs.FS, files []string) {
+	for _, name := range append([]string{"config.json", "generation_config.json"}, files...) {
+		f, err := folder.Open(name)
+		if err != nil {
+			continue
+		}
+		fmt.Fprintf(h, "file %s\n", name)
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			fmt.Fprintf(h, "unreadable\n")
+		}
+	}
+}
+
+// loadError says which model could not be loaded, and what to do.
+func loadError(path string, err error) error {
+	e := &model.EndpointError{Err: fmt.Errorf("load model %s: %w", path, err)}
+	var none *checkpoint.NoWeightsError
+	var cut *checkpoint.TruncatedError
+	var noTok *tokenizer.NotFoundError
+	switch {
+	case errors.As(err, &none):
+		e.Hint = "a model folder holds model.safetensors, its shards with an index, or pytorch_model.bin"
+	case errors.As(err, &cut):
+		e.Hint = "the download or copy was not finished; fetch the file again"
+	case errors.As(err, &noTok):
+		e.Hint = "name the folder of the tokenizer with tokenizer_path"
+	case errors.Is(err, fs.ErrNotExist):
+		e.Hint = "a model folder holds config.json, weights and a tokenizer"
+	}
+	return e
+}
+
+// newModel starts the workers over a loaded network.
+func newModel(o options, net network, dev *compute.Device, threads int) (*Model, error) {
+	sh := net.shape()
+	m := &Model{opts: o, vocab: sh.vocab, positions: sh.positions, maxSeqLen: o.maxSeqLen}
+	if m.maxSeqLen == 0 {
+		m.maxSeqLen = sh.positions
+	}
+	var passes []pass
+	for range threads {
+		g, err := dev.NewGraph(sh.nodes)
+		if err != nil {
+			for _, p := range passes {
+				p.close()
+			}
+			return nil, err
+		}
+		passes = append(passes, &graphPass{g, net, sh})
+	}
+	m.sched = newScheduler(sh.vocab, sh.positions, passes)
+	return m, nil
+}
+
+// setTokens settles which tokens pad and end.
+func (m *Model) setTokens(cp *checkpoint.Checkpoint, tok *tokenizer.Tokenizer) {
+	gen := cp.GenerationConfig
+	sp := tok.Special()
+	m.padID = sp.PAD
+	if m.padID == tokenizer.NoID {
+		m.padID = sp.EOS
+	}
+	if p := m.opts.padID; p != nil {
+		if m.padID = int32(*p); *p < 0 {
+			m.padID += int32(tok.VocabSize())
+		}
+	}
+	m.hasPad = m.padID != tokenizer.NoID
+	if m.eos = ids(gen, "eos_token_id"); m.eos == nil {
+		m.eos = ids(cp.Config, "eos_token_id")
+	}
+	m.eos = append(m.eos, m.opts.eos...)
+	if p, ok := gen.Get("repetition_penalty").(float64); ok && p > 0 && m.opts.choose.penalty == 1 {
+		m.opts.choose.penalty = p
+	}
+}
+
+// graphPass computes batches with a graph of its own.
+type graphPass struct {
+	g   *compute.Graph
+	net network
+	sh  shape
+}
+
+func (p *graphPass) compute(b *compute.Batch, threads int) error {
+	p.g.Begin(b)
+	p.net.forward(p.g)
+	return p.g.Compute(threads)
+}
+
+func (p *graphPass) newBlock(tokens int) (*compute.Block, error) {
+	return compute.NewBlock(p.sh.layers, p.sh.kvWidth, tokens)
+}
+
+func (p *graphPass) close() { p.g.Free() }
