@@ -233,7 +233,7 @@ func (r *reader) columns(set *Set, whole Table) error {
 	}
 	missing := func(key string, i int, name string) *source.Diagnostic {
 		pos := r.rc.PosOf(key)
-		if l, ok := r.rc.Get(key).(*py.List); ok && i >= 0 {
+		if l, ok := r.rc.Get(key).(*py.List); ok && i >= 0 && l.PosOf(i) != 0 {
 			pos = l.PosOf(i)
 		}
 		d := source.Errorf(pos, "dataset %q has no column %q", r.abbr, name)
