@@ -23,6 +23,9 @@ type Input struct {
 	Prompts     []py.Value            // origin_prompt of each record
 	Columns     map[string][]py.Value // every member of the prediction records
 	OutPath     string                // results path without extension
+	// Failed[i], when not empty, says why the model gave no answer to row i;
+	// its prediction is nil. May be nil: none failed.
+	Failed []string
 }
 
 // Counts says what became of the rows of a dataset. Total = Scored + Unscored

@@ -27,27 +27,10 @@ type Deps struct {
 	Log    *slog.Logger
 }
 
-// InferOptions steer inference; they change no answer except where the
-// inferencer's own documentation says so.
-type InferOptions struct {
-	Attempt       string // names this worker's files
-	DumpResLength bool
-	MaxFailed     int           // stop after so many failed samples; < 0: never
-	RetryFailed   bool          // ask again what failed in an earlier attempt
-	FullWait      time.Duration // how long to wait for space on a full disk
-}
-
-// Piece is a dataset, or a stretch of its selected rows, to be asked.
-type Piece struct {
-	Task       string   // name of the task, for events
-	Dataset    *py.Dict // the whole dataset's config
-	Start, End int      // rows [Start, End) of the selected test set; End < 0: to the last
-	Sole       bool     // no other worker has a part of this dataset
-}
-
 // Outcome counts what became of one piece.
 type Outcome struct {
 	Total, Done, Reused, Failed int
+	Inputs                      store.Inputs
 }
 
 // TooManyFailedError stops a task whose samples keep failing.
@@ -130,9 +113,10 @@ func (x *Inferer) set(ctx context.Context, ds *py.Dict) (*dataset.Set, error) {
 	return s, nil
 }
 
-// Infer asks every row of p that has no record yet.
-func (x *Inferer) Infer(ctx context.Context, p Piece, o InferOptions) (Outcome, error) {
-	abbr := spec.DatasetAbbr(p.Dataset)
+// Infer asks every row of p that has no record yet.  The inputs of the outcome
+// say what its records are made from.
+func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, error) {
+	o := m.Options
 	set, err := x.set(ctx, p.Dataset)
 	if err != nil {
 		return Outcome{}, err
@@ -155,15 +139,15 @@ func (x *Inferer) Infer(ctx context.Context, p Piece, o InferOptions) (Outcome, 
 	if err != nil {
 		return Outcome{}, err
 	}
-	w, err := x.d.Run.Writer(store.Header{Model: x.abbr, Dataset: abbr, Total: len(set.Test), Inputs: inputs}, o.Attempt,
-		store.WriterOptions{Sole: p.Sole, RetryFailed: o.RetryFailed, FullWait: o.FullWait, Log: x.d.Log, OnFull: func(err error) {
+	w, err := x.d.Run.Writer(store.Header{Model: x.abbr, Dataset: p.Abbr, Total: len(set.Test), Inputs: inputs}, m.Writer(),
+		store.WriterOptions{Sole: p.Sole, RetryFailed: o.RetryFailed, FullWait: time.Duration(o.FullWait) * time.Second, Log: x.d.Log, OnFull: func(err error) {
 			x.d.Events.Emit(event.Event{Kind: event.Note, Task: p.Task, Text: fmt.Sprintf("%v: waiting for space", err)})
 		}})
 	if err != nil {
 		return Outcome{}, err
 	}
-	start, end := p.Start, p.End
-	if end < 0 || end > len(set.Test) {
+	start, end := p.Start, p.Stop
+	if p.Whole() || end > len(set.Test) {
 		end = len(set.Test)
 	}
 	start = min(max(start, 0), end)
@@ -171,10 +155,7 @@ func (x *Inferer) Infer(ctx context.Context, p Piece, o InferOptions) (Outcome, 
 	for i := start; i < end; i++ {
 		rows = append(rows, i)
 	}
-	sink := &countingSink{w: w, d: x.d, ev: event.Event{Kind: event.TaskProgress, Task: p.Task, Model: x.abbr, Dataset: abbr, Total: len(rows)}, max: o.MaxFailed}
-	if o.MaxFailed < 0 {
-		sink.max = -1
-	}
+	sink := &countingSink{w: w, d: x.d, ev: event.Event{Kind: event.TaskProgress, Task: p.Task, Model: x.abbr, Dataset: p.Abbr, Total: len(rows)}, max: o.MaxFailedSamples}
 	job := &infer.Job{
 		Model: x.m, Class: x.class, ModelCfg: x.cfg, Identity: x.id,
 		Set: set, Rows: rows, Index: rows, InferCfg: inf,
@@ -197,7 +178,7 @@ func (x *Inferer) Infer(ctx context.Context, p Piece, o InferOptions) (Outcome, 
 		err = cerr
 	}
 	sink.flush()
-	return Outcome{Total: len(rows), Done: int(sink.done.Load()), Reused: int(sink.reused.Load()), Failed: int(sink.failed.Load())}, err
+	return Outcome{Total: len(rows), Done: int(sink.done.Load()), Reused: int(sink.reused.Load()), Failed: int(sink.failed.Load()), Inputs: inputs}, err
 }
 
 // countingSink passes records on and tells the listeners how far the piece is,

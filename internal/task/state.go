@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -116,8 +118,33 @@ func ReadStatus(path string) (*Status, error) {
 	if s.V > ManifestVersion {
 		return nil, fmt.Errorf("read status %s: written by a newer version of the program", path)
 	}
+	// The marks say which units were running when a worker died between two
+	// beats. A unit that was done by then is found done by its records.
+	marks, err := os.ReadFile(marksPath(path))
+	if err == nil && s.State == Running {
+		for i, c := range marks[:min(len(marks), len(s.Units))] {
+			u := &s.Units[i]
+			switch {
+			case c == markRunning && u.State == Pending:
+				u.State = Running
+			case c == markDone && u.State == Running:
+				u.State = Pending
+			}
+		}
+	}
 	return &s, nil
 }
+
+// Beside a status stands a file with one byte for each unit, overwritten in
+// place whenever the unit's state changes: far cheaper than the status, which
+// follows with the next beat.
+const (
+	markPending = '.'
+	markRunning = 'r'
+	markDone    = 'd' // or failed: it has had its turn
+)
+
+func marksPath(status string) string { return strings.TrimSuffix(status, ".json") + ".units" }
 
 // Reporter keeps a worker's status file: written at once when a state
 // changes, and every interval with a new beat while the worker lives. Safe for
@@ -129,6 +156,7 @@ type Reporter struct {
 	mu      sync.Mutex // guards s, err
 	s       Status
 	err     error
+	marks   *os.File   // nil where it could not be made: only the beats count then
 	writing sync.Mutex // one write at a time, in order
 	stop    chan struct{}
 	done    chan struct{}
@@ -146,6 +174,10 @@ func NewReporter(run *store.Run, m *Manifest, host string, pid int, interval tim
 		r.s.Units[i].State = Pending
 	}
 	r.write()
+	if f, err := os.OpenFile(run.Path(marksPath(r.path)), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o666); err == nil {
+		r.marks = f
+		_, _ = f.Write(bytes.Repeat([]byte{markPending}, len(m.Units))) // as above
+	}
 	go r.loop(interval)
 	return r
 }
@@ -164,12 +196,25 @@ func (r *Reporter) loop(interval time.Duration) {
 	}
 }
 
-// Unit changes the status of unit i. Counters reach the file with the next
-// beat, as do states of units: a worker may have thousands of small ones.
+// Unit changes the status of unit i. It reaches the file with the next beat: a
+// worker may have thousands of small units.
 func (r *Reporter) Unit(i int, f func(*UnitStatus)) {
 	r.mu.Lock()
-	f(&r.s.Units[i])
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	u := &r.s.Units[i]
+	before := u.State
+	f(u)
+	if u.State == before || r.marks == nil {
+		return
+	}
+	c := byte(markDone)
+	switch u.State {
+	case Pending:
+		c = markPending
+	case Running:
+		c = markRunning
+	}
+	_, _ = r.marks.WriteAt([]byte{c}, int64(i)) // the beats say the same a little later
 }
 
 // Inputs notes what the records of a dataset are made from.
@@ -213,6 +258,10 @@ func (r *Reporter) Finish(state State, failure *Failure) error {
 	r.write()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.marks != nil {
+		r.marks.Close()
+		r.marks = nil
+	}
 	return r.err
 }
 

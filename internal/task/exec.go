@@ -1,0 +1,150 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"syscall"
+
+	"sextant/internal/dataset"
+	"sextant/internal/event"
+	"sextant/internal/model"
+	"sextant/internal/source"
+	"sextant/internal/store"
+)
+
+// Execute does what a manifest says: the one way in which work is done, in a
+// worker process or, with --debug, in the coordinator's own. Each unit's state
+// goes to rep, what happens to d.Events. A unit that fails does not keep the
+// others from being done, unless nothing can be done any more (the model
+// cannot be opened, the disk is full). The failure returned is that of the
+// first unit that failed, nil when all is done.
+func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
+	x := &executor{m: m, d: d, rep: rep}
+	defer x.close()
+	var first *Failure
+	for i := range m.Units {
+		if ctx.Err() != nil {
+			break
+		}
+		u := &m.Units[i]
+		rep.Unit(i, func(s *UnitStatus) { s.State = Running })
+		ev := event.Event{Kind: event.TaskStarted, Stage: m.Stage, Task: u.Task, Model: m.ModelAbbr, Dataset: u.Abbr, Attempt: m.Attempt, Log: u.Log, Time: d.Now()}
+		d.Events.Emit(ev)
+		begin := d.Now()
+		out, err := x.unit(ctx, u)
+		f := Classify(err)
+		state := Done
+		switch {
+		case ctx.Err() != nil && err != nil:
+			state, f = Stopped, nil
+		case f != nil:
+			state = Failed
+		}
+		rep.Unit(i, func(s *UnitStatus) {
+			s.State, s.Error = state, f
+			s.Done, s.Total, s.Reused, s.Failed = out.Done, out.Total, out.Reused, out.Failed
+		})
+		ev.Time, ev.Seconds = d.Now(), d.Now().Sub(begin).Seconds()
+		ev.Done, ev.Total, ev.Reused, ev.Failed = out.Done, out.Total, out.Reused, out.Failed
+		switch state {
+		case Done:
+			ev.Kind = event.TaskFinished
+			d.Events.Emit(ev)
+		case Failed:
+			ev.Kind, ev.Error = event.TaskFailed, f.Message
+			d.Events.Emit(ev)
+			d.Log.Error("task failed", "task", u.Task, "dataset", u.Abbr, "kind", f.Kind, "error", f.Message, "hint", f.Hint)
+			if first == nil {
+				first = f
+			}
+			if f.Kind == KindEndpoint || f.Kind == KindFull {
+				return first
+			}
+		}
+	}
+	return first
+}
+
+type executor struct {
+	m   *Manifest
+	d   Deps
+	rep *Reporter
+	inf *Inferer
+}
+
+func (x *executor) close() {
+	if x.inf != nil {
+		if err := x.inf.Close(); err != nil {
+			x.d.Log.Warn("closing the model", "error", err)
+		}
+		if s := x.inf.Stats(); s.Requests > 0 {
+			x.d.Log.Info("model done", "requests", s.Requests, "tokens_computed", s.TokensComputed, "tokens_saved", s.TokensSaved, "tokens_out", s.TokensOut)
+		}
+	}
+}
+
+// unit runs one unit; a panic inside becomes its error.
+func (x *executor) unit(ctx context.Context, u *Unit) (out Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.d.Log.Error("panic", "value", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error: %v (the log has the stack)", p)
+		}
+	}()
+	if x.m.Stage == Eval {
+		return x.eval(ctx, u)
+	}
+	if x.inf == nil {
+		if x.inf, err = NewInferer(x.d, x.m.Model); err != nil {
+			return out, err
+		}
+	}
+	out, err = x.inf.Infer(ctx, x.m, *u)
+	if out.Inputs != (store.Inputs{}) {
+		x.rep.Inputs(u.Abbr, out.Inputs)
+	}
+	return out, err
+}
+
+// Classify says what kind of failure an error is; nil for nil.
+func Classify(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	var already *Failure
+	if errors.As(err, &already) {
+		return already
+	}
+	f := &Failure{Kind: KindOther, Message: err.Error()}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		f.Hint = h.Hint()
+	}
+	var (
+		endpoint *model.EndpointError
+		tooMany  *TooManyFailedError
+		full     *store.FullError
+		missing  *dataset.MissingError
+	)
+	switch {
+	case errors.As(err, &endpoint):
+		f.Kind, f.Hint = KindEndpoint, endpoint.Hint
+	case errors.As(err, &tooMany):
+		f.Kind = KindSamples
+	case errors.As(err, &full), errors.Is(err, syscall.ENOSPC):
+		f.Kind = KindFull
+	case errors.As(err, &missing):
+		f.Kind, f.Hint = KindConfig, missing.Hint
+	case errors.Is(err, fs.ErrPermission):
+		f.Kind = KindConfig
+	case len(source.Diagnostics(err)) > 0:
+		f.Kind = KindConfig
+		if d := source.Diagnostics(err)[0]; d.Hint != "" {
+			f.Hint = d.Hint
+		}
+	}
+	return f
+}
