@@ -105,6 +105,10 @@ func (s *Set) Row(i int) (row, repeat int) {
 	return s.rows[i] % s.base, s.rows[i] / s.base
 }
 
+// Base is the number of rows of the test split as loaded, one replica and
+// before test_range.
+func (s *Set) Base() int { return s.base }
+
 // Slice is the set with only the test rows start ≤ i < end; end < 0 means to
 // the last. Both are clamped to what is there. Rows keep their Row.
 func (s *Set) Slice(start, end int) *Set {

@@ -149,9 +149,15 @@ func readJSONL(ctx context.Context, src Source, path, name string) (Table, error
 	if name == "" {
 		name = path
 	}
+	return objectLines(name, b)
+}
+
+// objectLines reads one JSON object from each line.
+func objectLines(name string, b []byte) (Table, error) {
 	lines := textLines(b)
 	out := make(Table, len(lines))
 	for i, l := range lines {
+		var err error
 		if out[i], err = objectLine(name, i, l); err != nil {
 			return nil, err
 		}
