@@ -56,6 +56,11 @@ type ScoreRequest struct {
 	// reports how many of the tokens of Text belong to what stands before it
 	// when that is tokenised alone (ContextTokens).
 	Continuation string
+	// PadTo, when it is more than the number of tokens, also asks for
+	// PadLogProb, as if the text stood in a batch padded on the left to that
+	// many tokens. OpenCompass's HuggingFaceBaseModel counts that term (see
+	// ScoreHFBase), so its perplexity depends on the longest text beside it.
+	PadTo int
 }
 
 // ScoreResponse gives, for the tokens of the text after truncation,
@@ -71,6 +76,11 @@ type ScoreResponse struct {
 	// out of a perplexity.
 	PadID  int32
 	HasPad bool
+
+	// PadLogProb is ln p(first token | padding before it), when the request
+	// had a PadTo that takes padding and the model can tell (Padded).
+	PadLogProb float64
+	Padded     bool
 }
 
 // Model generates text. Safe for concurrent use.
@@ -187,6 +197,9 @@ type Class struct {
 	// Check validates the config without opening anything (no I/O); it
 	// returns source diagnostics. May be nil.
 	Check func(cfg *py.Dict) error
+	// Identify says which model a config means without opening it, as far as
+	// that is cheap: resuming a finished run loads no weights. May be nil.
+	Identify func(ctx context.Context, cfg *py.Dict, env Env) (Identity, error)
 	// Chat says that prompts become message lists (OpenCompass's API template
 	// parser), not one string.
 	Chat bool

@@ -29,6 +29,9 @@ type shape struct {
 	layers    int
 	kvWidth   int // features of the keys of one layer
 	nodes     int // upper bound of graph operations
+	// padding: a pad row at position -1 comes out as in transformers, where
+	// real tokens keep their positions behind padding.
+	padding bool
 }
 
 // architectures are the loaders by config.json's model_type. To add one, write

@@ -11,7 +11,7 @@ import (
 // ignores meta templates and cuts long texts on the left; the two legacy
 // classes honour them and cut on the right.
 func init() {
-	register(class{base: true}, "HuggingFaceBaseModel")
+	register(class{base: true, scoring: model.ScoreHFBase}, "HuggingFaceBaseModel")
 	register(class{maxSeqLen: 2048}, "HuggingFace")
 	register(class{maxSeqLen: 2048}, "HuggingFaceCausalLM")
 }
@@ -30,6 +30,7 @@ func register(c class, name string) {
 			return err
 		},
 		IgnoresMetaTemplate: c.base,
+		Scoring:             c.scoring,
 		Local:               true,
 	}, name)
 }

@@ -38,9 +38,14 @@ func (f *forest) reset() {
 func (f *forest) len() int { return len(f.batch.Tokens) }
 
 // add enters a sequence whose tokens 1 … are to be scored. The last token is
-// only a target: nothing follows it, so it needs no row.
-func (f *forest) add(ids []int32) {
+// only a target: nothing follows it, so it needs no row. With pads above 0 so
+// many pad tokens stand before the sequence and token 0 is scored after them;
+// padding sees the whole sequence, so all of it needs rows then.
+func (f *forest) add(ids []int32, pads int, padID int32) {
 	in := ids[:len(ids)-1]
+	if pads > 0 {
+		in = ids
+	}
 	shared := commonPrefix(in, f.prev)
 	f.rows = f.rows[:shared]
 	if n := len(in) - shared; n > 0 {
@@ -58,7 +63,19 @@ func (f *forest) add(ids []int32) {
 	}
 	f.prev = append(f.prev[:shared], in[shared:]...)
 	from := int32(len(f.list))
-	for i, row := range f.rows {
+	if pads > 0 {
+		b := &f.batch
+		row := int32(len(b.Tokens))
+		node := compute.Node{Row: row, Len: 1, FirstRun: int32(len(b.Ancestors)), Past: int32(len(in)), Keep: -1, Pads: int32(pads)}
+		b.Ancestors = appendRuns(b.Ancestors, f.rows)
+		node.Runs = int32(len(b.Ancestors)) - node.FirstRun
+		b.Nodes = append(b.Nodes, node)
+		b.Tokens = append(b.Tokens, padID)
+		b.Positions = append(b.Positions, -1)
+		f.head = append(f.head, -1)
+		f.list = append(f.list, f.target(row, ids[0]))
+	}
+	for i, row := range f.rows[:len(ids)-1] {
 		f.list = append(f.list, f.target(row, ids[i+1]))
 	}
 	f.seqs = append(f.seqs, span{from, int32(len(f.list))})
@@ -81,6 +98,9 @@ func (f *forest) finish() {
 	b := &f.batch
 	f.perm = slices.Grow(f.perm[:0], len(f.want))[:len(f.want)]
 	for row, w := range f.head {
+		if w < 0 {
+			continue
+		}
 		b.OutRows = append(b.OutRows, int32(row))
 		b.OutFirst = append(b.OutFirst, int32(len(b.Targets)))
 		for ; w >= 0; w = f.want[w].next {
@@ -92,7 +112,8 @@ func (f *forest) finish() {
 	b.LogProbs = slices.Grow(b.LogProbs[:0], len(b.Targets))[:len(b.Targets)]
 }
 
-// logProbs returns what was computed for the i-th sequence added.
+// logProbs returns what was computed for the i-th sequence added, the token
+// after the padding first if there was any.
 func (f *forest) logProbs(i int) []float64 {
 	s := f.seqs[i]
 	out := make([]float64, 0, s.to-s.from)

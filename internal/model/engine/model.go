@@ -31,6 +31,7 @@ type Model struct {
 	maxSeqLen int // of a prompt
 	padID     int32
 	hasPad    bool
+	padded    bool // the network knows what padding does
 	eos       []int32
 	identity  func() model.Identity
 	free      func()
@@ -158,19 +159,27 @@ func (m *Model) Score(ctx context.Context, r model.ScoreRequest) (model.ScoreRes
 		}
 		out.ContextTokens = len(before)
 	}
-	out.LogProbs, err = m.scoreIDs(ctx, out.TokenIDs)
+	pads := 0
+	if m.padded && m.hasPad {
+		pads = max(0, r.PadTo-len(out.TokenIDs))
+	}
+	out.LogProbs, err = m.scoreIDs(ctx, out.TokenIDs, pads)
+	if pads > 0 && len(out.LogProbs) > 0 {
+		out.Padded, out.PadLogProb, out.LogProbs = true, out.LogProbs[0], out.LogProbs[1:]
+	}
 	return out, err
 }
 
-// scoreIDs gives ln p(ids[i+1] | ids[:i+1]) for each i.
-func (m *Model) scoreIDs(ctx context.Context, ids []int32) ([]float64, error) {
-	if len(ids) < 2 {
+// scoreIDs gives ln p(ids[i+1] | ids[:i+1]) for each i; with padding in front
+// ln p(ids[0] | padding) comes before them.
+func (m *Model) scoreIDs(ctx context.Context, ids []int32, pads int) ([]float64, error) {
+	if len(ids) == 0 || len(ids) == 1 && pads == 0 {
 		return nil, ctx.Err()
 	}
 	if err := m.fits(len(ids)); err != nil {
 		return nil, err
 	}
-	lp, err := m.sched.score(ctx, ids)
+	lp, err := m.sched.score(ctx, ids, pads)
 	if err != nil {
 		return nil, m.fault(err)
 	}

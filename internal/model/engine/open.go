@@ -181,7 +181,7 @@ func loadError(path string, err error) error {
 // newModel starts the workers over a loaded network.
 func newModel(o options, net network, dev *compute.Device, threads int) (*Model, error) {
 	sh := net.shape()
-	m := &Model{opts: o, vocab: sh.vocab, positions: sh.positions, maxSeqLen: o.maxSeqLen}
+	m := &Model{opts: o, vocab: sh.vocab, positions: sh.positions, maxSeqLen: o.maxSeqLen, padded: sh.padding}
 	if m.maxSeqLen == 0 {
 		m.maxSeqLen = sh.positions
 	}
@@ -213,7 +213,8 @@ func (m *Model) setTokens(cp *checkpoint.Checkpoint, tok *tokenizer.Tokenizer) {
 			m.padID += int32(tok.VocabSize())
 		}
 	}
-	m.hasPad = m.padID != tokenizer.NoID
+	m.hasPad = m.padID >= 0 && int(m.padID) < m.vocab
+	m.sched.padID = m.padID
 	if m.eos = ids(gen, "eos_token_id"); m.eos == nil {
 		m.eos = ids(cp.Config, "eos_token_id")
 	}

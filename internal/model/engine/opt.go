@@ -89,7 +89,7 @@ func loadOPT(c config, w *loader) (network, error) {
 
 func (m *opt) shape() shape {
 	return shape{vocab: m.embed.N, positions: m.positions.Rows() - optOffset, layers: len(m.layers), kvWidth: m.heads.KV * m.heads.Size,
-		nodes: 16 + 16*len(m.layers)}
+		nodes: 16 + 16*len(m.layers), padding: true}
 }
 
 func (m *opt) forward(g *compute.Graph) {

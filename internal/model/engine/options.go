@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sextant/internal/model"
 	"sextant/internal/py"
 	"sextant/internal/source"
 )
@@ -36,6 +37,7 @@ type options struct {
 type class struct {
 	base      bool // HuggingFaceBaseModel
 	maxSeqLen int  // default
+	scoring   model.Scoring
 }
 
 // parser reads a model dict and collects what is wrong with it.

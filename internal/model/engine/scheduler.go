@@ -25,6 +25,7 @@ type scheduler struct {
 	maxRows   int // tokens in a batch
 	maxActive int // generations that one worker keeps going
 	vocab     int
+	padID     int32
 	positions int // longest sequence
 	window    time.Duration
 
@@ -45,6 +46,7 @@ var errClosed = errors.New("the model is closed")
 // scoreJob asks for the log-probabilities of ids[1:]. It has at least two ids.
 type scoreJob struct {
 	ids  []int32
+	pads int // pad tokens before ids, see forest.add
 	lp   []float64
 	err  error
 	done chan struct{}
@@ -66,9 +68,10 @@ func newScheduler(vocab, positions int, passes []pass) *scheduler {
 	return s
 }
 
-// score waits for the log-probabilities of ids[1:].
-func (s *scheduler) score(ctx context.Context, ids []int32) ([]float64, error) {
-	j := &scoreJob{ids: ids, done: make(chan struct{})}
+// score waits for the log-probabilities of ids[1:], and before them that of
+// ids[0] if there is padding.
+func (s *scheduler) score(ctx context.Context, ids []int32, pads int) ([]float64, error) {
+	j := &scoreJob{ids: ids, pads: pads, done: make(chan struct{})}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -239,8 +242,8 @@ func (w *worker) score(jobs []*scoreJob, threads int) {
 	f.reset()
 	tokens := 0
 	for _, j := range jobs {
-		f.add(j.ids)
-		tokens += len(j.ids) - 1
+		f.add(j.ids, j.pads, w.s.padID)
+		tokens += len(j.ids) - 1 + 2*min(j.pads, 1)
 	}
 	f.finish()
 	w.s.computed.Add(int64(f.len()))

@@ -55,6 +55,10 @@ type Node struct {
 	Past     int32 // tokens in these runs: the position of the first row
 	Keep     int32 // block that receives the keys and values, or -1
 	KeepAt   int32 // first place in it
+	// Pads, when above 0, makes the node one row of padding that stands for so
+	// many: it attends to its ancestors and to all the padding alike, the way
+	// a softmax over masked scores comes out.
+	Pads int32
 }
 
 // Ancestor is a stretch of tokens that come before a node: rows of this batch

@@ -256,6 +256,18 @@ static void attention_run(struct ggml_tensor *dst, int ith, int nth, void *arg) 
                     runs[r] = (sx_run){kb + (size_t)kh * hd * blk->cap + c->row, vb + (size_t)c->row * kvw + kh * hd, blk->cap, kvw, c->len};
                 }
             }
+            if (node->pads > 0) { // the mean of all values
+                const float *own = qkv + (size_t)node->row * width + qw + kvw + kh * hd;
+                float *o = out + (size_t)node->row * qw + (size_t)kh * group * hd;
+                const float w = 1.0f / (float)(node->past + node->pads);
+                for (int d = 0; d < hd; d++) o[d] = (float)node->pads * own[d];
+                for (int r = 0; r < node->nruns; r++)
+                    for (int j = 0; j < runs[r].len; j++)
+                        for (int d = 0; d < hd; d++) o[d] += runs[r].v[j * runs[r].ldv + d];
+                for (int d = 0; d < hd; d++) o[d] *= w;
+                for (int h = 1; h < group; h++) memcpy(o + h * hd, o, hd * sizeof(float));
+                continue;
+            }
             for (int i = 0; i < node->len; i += SX_MAXQ) {
                 const int nq = node->len - i < SX_MAXQ ? node->len - i : SX_MAXQ, row = node->row + i;
                 runs[node->nruns] = (sx_run){kt + (size_t)kh * hd * ld + node->row,

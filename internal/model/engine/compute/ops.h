@@ -20,6 +20,7 @@ typedef struct {
     int past;           // tokens in the ancestor runs = position of the first token
     int keep;           // block that receives the keys and values, or -1
     int keep_at;        // its first row there
+    int pads;           // a row of padding that stands for so many, or 0
 } sx_node;
 
 // sx_ancestor is one run of ancestors: rows of the batch (block < 0) or rows
