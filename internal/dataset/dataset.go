@@ -21,7 +21,7 @@ type Row = *py.Dict
 type Table []Row
 
 // Data is what a loader returns: one table, or one for each named split in
-// file order.
+// file order. Read adds columns to the rows: tables must not share any.
 type Data struct {
 	Table  Table            // used when Splits is nil
 	Splits map[string]Table // by split name

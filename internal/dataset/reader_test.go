@@ -377,3 +377,17 @@ type cancelled struct{ files }
 func (cancelled) ReadFile(context.Context, string, string) ([]byte, error) {
 	return nil, context.Canceled
 }
+
+// TestClasses lists what is registered, so that each addition shows.
+func TestClasses(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"CustomDataset", "HFDataset", "JsonlDataset",
+		"SiqaDatasetV3",
+		"WinograndeDataset", "WinograndeDatasetV2", "WinograndeDatasetV3",
+		"siqaDataset", "siqaDataset_V2",
+	}
+	if got := Classes.Names(); !slices.Equal(got, want) {
+		t.Errorf("dataset classes %q, want %q", got, want)
+	}
+}

@@ -461,3 +461,15 @@ func BenchmarkSize(b *testing.B) {
 		}
 	}
 }
+
+// TestClasses lists what is registered, so that each addition shows.
+func TestClasses(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"NaivePartitioner", "NumWorkerPartitioner", "SizePartitioner",
+		"SubjectiveNaivePartitioner", "SubjectiveNumWorkerPartitioner", "SubjectiveSizePartitioner",
+	}
+	if got := Classes.Names(); !slices.Equal(got, want) {
+		t.Errorf("partitioners %q, want %q", got, want)
+	}
+}
