@@ -22,6 +22,7 @@ type Input struct {
 	Rows        dataset.Table
 	Prompts     []py.Value            // origin_prompt of each record
 	Columns     map[string][]py.Value // every member of the prediction records
+	Keys        []string              // names of Columns, in the order of the records' members
 	OutPath     string                // results path without extension
 	// Failed[i], when not empty, says why the model gave no answer to row i;
 	// its prediction is nil. May be nil: none failed.
@@ -43,13 +44,17 @@ type Counts struct {
 type Result struct {
 	Metrics *py.Dict
 	Details py.Value
-	// Correct[i] says whether row i was judged right, where the evaluator
-	// judges rows one by one: it gives the confidence interval. nil otherwise.
+	// Correct has one element for each row that was judged, in row order, where
+	// the evaluator judges rows one by one: it gives the confidence interval.
+	// nil otherwise.
 	Correct []bool
 	Counts  Counts
 }
 
-// Evaluator scores.
+// Evaluator scores one replica of a dataset. Every row of the input has an
+// answer. Predictions and references have the same length; without an output
+// column there are no references. Errors that say why nothing can be scored
+// are *py.Exception with the class that the original raises, or diagnostics.
 type Evaluator interface {
 	Evaluate(ctx context.Context, in Input) (Result, error)
 }
