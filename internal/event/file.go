@@ -45,6 +45,7 @@ type FileSink struct {
 	err     error
 	wake    *sync.Cond
 	closed  bool
+	stop    chan struct{}
 	done    chan struct{}
 }
 
@@ -68,7 +69,7 @@ func OpenFile(path string, now func() time.Time) (*FileSink, error) {
 }
 
 func newFileSink(f io.WriteCloser, now func() time.Time) *FileSink {
-	s := &FileSink{f: f, now: now, done: make(chan struct{})}
+	s := &FileSink{f: f, now: now, stop: make(chan struct{}), done: make(chan struct{})}
 	s.wake = sync.NewCond(&s.mu)
 	s.pending, _ = json.Marshal(header{FileVersion, headerKind}) // cannot fail
 	s.pending = append(s.pending, '\n')
@@ -106,12 +107,12 @@ func (s *FileSink) loop() {
 	defer close(s.done)
 	t := time.NewTicker(flushEvery)
 	defer t.Stop()
-	for range t.C {
-		s.mu.Lock()
-		closed := s.closed
-		s.mu.Unlock()
-		s.flush()
-		if closed {
+	for {
+		select {
+		case <-t.C:
+			s.flush()
+		case <-s.stop:
+			s.flush()
 			return
 		}
 	}
@@ -156,6 +157,7 @@ func (s *FileSink) Close() error {
 	s.closed = true
 	s.wake.Broadcast()
 	s.mu.Unlock()
+	close(s.stop)
 	<-s.done
 	s.mu.Lock()
 	err := s.err

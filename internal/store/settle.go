@@ -489,28 +489,15 @@ func (r *Run) writeAbs(path string, data []byte) error {
 // setAside keeps what the settled file will not contain: damaged lines in
 // state/bad, answers to other questions in state/superseded.
 func (r *Run) setAside(modelAbbr, dataset string, u *union) error {
-	var bad []byte
 	stale := false
 	for _, rf := range u.recs.files {
 		if rf.old {
 			continue
 		}
-		for _, b := range rf.scan.bad {
-			bad = append(append(bad, b.data...), '\n')
+		if err := r.saveBad(modelAbbr, dataset, rf); err != nil {
+			return err
 		}
 		stale = stale || rf.header == nil || rf.header.Inputs != u.inputs || rf.header.Total != u.total
-	}
-	if len(bad) > 0 {
-		path := r.badPath(modelAbbr, dataset)
-		old, err := r.readFile(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("set damaged lines aside: %w", err)
-		}
-		if !bytes.HasSuffix(old, bad) { // an earlier Settle was killed behind this
-			if err := r.writeAbs(path, append(old, bad...)); err != nil {
-				return err
-			}
-		}
 	}
 	if stale {
 		return r.mergeSuperseded(modelAbbr, dataset, u.inputs, u.total)
@@ -518,10 +505,38 @@ func (r *Run) setAside(modelAbbr, dataset string, u *union) error {
 	return nil
 }
 
+// saveBad appends the damaged lines of a file to state/bad.
+func (r *Run) saveBad(modelAbbr, dataset string, rf *recordFile) error {
+	var bad []byte
+	for _, b := range rf.scan.bad {
+		bad = append(append(bad, b.data...), '\n')
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	path := r.badPath(modelAbbr, dataset)
+	old, err := r.readFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("set damaged lines aside: %w", err)
+	}
+	if bytes.Contains(old, bad) {
+		return nil // somebody was killed behind this
+	}
+	return r.writeAbs(path, append(old, bad...))
+}
+
 // supersede moves the main file, whose inputs are not those of this run, out
 // of the way. Nothing in it is lost: answers to questions that are asked again
 // in the same words are found there.
 func (r *Run) supersede(modelAbbr, dataset string) error {
+	rf, err := r.scanFile(r.mainPath(modelAbbr, dataset), nil, func(int64, int, *rawLine) {})
+	if err != nil || rf == nil {
+		return err
+	}
+	rf.f.Close() // only read from
+	if err := r.saveBad(modelAbbr, dataset, rf); err != nil {
+		return err
+	}
 	if err := r.mergeSuperseded(modelAbbr, dataset, Inputs{}, -1); err != nil {
 		return err
 	}
