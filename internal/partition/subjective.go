@@ -145,7 +145,7 @@ func JudgedName(models []*py.Dict, judge *py.Dict, meta bool) string {
 
 func judgedName(models []*py.Dict, how string, judge *py.Dict) string {
 	for _, m := range models {
-		if strings.HasPrefix(spec.ModelAbbr(m), how) { // it has its judge already
+		if strings.Contains(spec.ModelAbbr(m), how) { // it has its judge already
 			return spec.ModelsAbbr(models)
 		}
 	}
