@@ -82,3 +82,13 @@ func hashedInfer(d, inf *py.Dict) *py.Dict {
 	}
 	return inf
 }
+
+// ConfigHash is the SHA-256 of what a whole config means: its data as sorted
+// JSON. Values that JSON does not know count as their Python repr.
+func ConfigHash(cfg *py.Dict) (string, error) {
+	b, err := py.DumpJSON(cfg, py.JSONOptions{SortKeys: true, EnsureASCII: true, Default: func(v py.Value) (py.Value, error) { return py.Repr(v), nil }})
+	if err != nil {
+		return "", err
+	}
+	return hexSHA256(string(b)), nil
+}

@@ -25,14 +25,26 @@ func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 	x := &executor{m: m, d: d, rep: rep}
 	defer x.close()
 	var first *Failure
+	// A task of several units starts with its first and ends with its last.
+	left, started := map[string]int{}, map[string]bool{}
+	sum := map[string]*event.Event{}
+	for i := range m.Units {
+		left[m.Units[i].Task]++
+	}
 	for i := range m.Units {
 		if ctx.Err() != nil {
 			break
 		}
 		u := &m.Units[i]
 		rep.Unit(i, func(s *UnitStatus) { s.State = Running })
-		ev := event.Event{Kind: event.TaskStarted, Stage: m.Stage, Task: u.Task, Model: m.ModelAbbr, Dataset: u.Abbr, Attempt: m.Attempt, Log: u.Log, Time: d.Now()}
-		d.Events.Emit(ev)
+		ev := event.Event{Stage: m.Stage, Task: u.Task, Model: m.ModelAbbr, Dataset: u.Abbr, Attempt: m.Attempt, Log: u.Log}
+		if !started[u.Task] {
+			started[u.Task] = true
+			e := ev
+			e.Kind, e.Time = event.TaskStarted, d.Now()
+			d.Events.Emit(e)
+			sum[u.Task] = &event.Event{Stage: m.Stage, Task: u.Task, Model: m.ModelAbbr, Dataset: u.Abbr, Attempt: m.Attempt, Log: u.Log, Kind: event.TaskFinished}
+		}
 		begin := d.Now()
 		out, err := x.unit(ctx, u)
 		f := Classify(err)
@@ -49,10 +61,15 @@ func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 		})
 		ev.Time, ev.Seconds = d.Now(), d.Now().Sub(begin).Seconds()
 		ev.Done, ev.Total, ev.Reused, ev.Failed = out.Done, out.Total, out.Reused, out.Failed
+		t := sum[u.Task]
+		t.Time, t.Seconds = ev.Time, t.Seconds+ev.Seconds
+		t.Done, t.Total, t.Reused, t.Failed = t.Done+out.Done, t.Total+out.Total, t.Reused+out.Reused, t.Failed+out.Failed
+		left[u.Task]--
 		switch state {
 		case Done:
-			ev.Kind = event.TaskFinished
-			d.Events.Emit(ev)
+			if left[u.Task] == 0 {
+				d.Events.Emit(*t)
+			}
 		case Failed:
 			ev.Kind, ev.Error = event.TaskFailed, f.Message
 			d.Events.Emit(ev)
@@ -63,6 +80,7 @@ func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 			if f.Kind == KindEndpoint || f.Kind == KindFull {
 				return first
 			}
+			left[u.Task] = -1 // it does not finish
 		}
 	}
 	return first

@@ -73,15 +73,9 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 	}
 	in.OutPath = x.d.Run.ResultsPath(x.m.ModelAbbr, u.Abbr)
 	in.OutPath = in.OutPath[:len(in.OutPath)-len(".json")]
-	cl, err := evaluator.Classes.Lookup(ecfg.Dict("evaluator").Str("type"))
-	if err != nil {
-		return out, Unknown(ecfg.Dict("evaluator"), err)
-	}
-	ev, err := cl.New(ecfg.Dict("evaluator"))
-	if err != nil {
-		return out, err
-	}
-	res, err := ev.Evaluate(ctx, *in)
+	res, err := evaluator.Run(ctx, evaluator.Job{
+		Abbr: u.Abbr, Cfg: ecfg.Dict("evaluator"), Set: set, Input: *in, Details: x.m.Options.DumpDetails,
+	})
 	if err != nil {
 		return out, err
 	}
@@ -131,6 +125,8 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 			if col == nil {
 				col = make([]py.Value, n)
 				in.Columns[k] = col
+				in.Keys = append(in.Keys, k)
+				in.Keys = append(in.Keys, k)
 			}
 			col[i] = e.Val
 		}

@@ -135,7 +135,7 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 			return Outcome{}, &model.EndpointError{Err: fmt.Errorf("%s needs log-probabilities of given texts, which model %s does not give", icfg.Str("type"), x.abbr)}
 		}
 	}
-	inputs, err := Inputs(set, p.Dataset, x.cfg, x.id)
+	inputs, err := Inputs(set.Content, p.Dataset, x.cfg, x.id)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
-	"sextant/internal/dataset"
 	"sextant/internal/model"
 	"sextant/internal/py"
 	"sextant/internal/store"
@@ -18,7 +17,7 @@ const rendererVersion = "1"
 // what renders prompts, the settings of the inferencer and of generation, and
 // the model itself. How the rows are cut into tasks, how many workers there
 // are and where they run is no part of it.
-func Inputs(set *dataset.Set, ds, m *py.Dict, id model.Identity) (store.Inputs, error) {
+func Inputs(content string, ds, m *py.Dict, id model.Identity) (store.Inputs, error) {
 	inf := ds.Dict("infer_cfg")
 	prompt := py.NewDict()
 	prompt.Set("renderer", rendererVersion)
@@ -51,7 +50,7 @@ func Inputs(set *dataset.Set, ds, m *py.Dict, id model.Identity) (store.Inputs, 
 	if err != nil {
 		return store.Inputs{}, err
 	}
-	return store.Inputs{Data: set.Content, Prompt: ph, Settings: sh, Model: id}, nil
+	return store.Inputs{Data: content, Prompt: ph, Settings: sh, Model: id}, nil
 }
 
 // notSettings are keys of a model dict that change no answer: how it is

@@ -1,0 +1,264 @@
+// Package run coordinates a whole run: it looks at the data, cuts the
+// experiment into tasks, hands them to runners stage by stage, and turns the
+// results into tables and a report. Everything it decides is derived from
+// records in the work directory, so each stage can be done alone and a run
+// that was cut off goes on where it was.
+//
+// The main type is Coordinator; its methods Prepare, Infer, Eval and Summarize
+// are the stages in order.
+//
+// Non-goals: it asks no model and scores nothing (workers do, package task),
+// and it draws nothing (packages term and report).
+package run
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sextant/internal/dataset"
+	"sextant/internal/event"
+	"sextant/internal/model"
+	"sextant/internal/prompt"
+	"sextant/internal/py"
+	"sextant/internal/registry"
+	"sextant/internal/runner"
+	"sextant/internal/source"
+	"sextant/internal/spec"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+// Options of a run. They come from flags.
+type Options struct {
+	Debug            bool
+	Offline          bool
+	Threads          int // CPU threads of each worker's engine; 0: shared out by the runner
+	MaxFailedSamples int // per task; negative: no bound
+	DumpDetails      bool
+	DumpResLength    bool
+	RetryFailed      bool // ask again what failed in an earlier session of the run
+	Retry            int  // tries of a failed task where its runner does not say
+	FullWait         time.Duration
+	Workers          int // processes for preparing; at least 1
+	Env              []string
+}
+
+// Coordinator runs one experiment. Its methods are called one after another.
+type Coordinator struct {
+	Exp     *spec.Experiment
+	Run     *store.Run
+	Epoch   int // of the lease
+	Opt     Options
+	Source  dataset.Source
+	Model   model.Env
+	Runner  runner.Env
+	Events  event.Sink
+	Drain   <-chan struct{}
+	Now     func() time.Time
+	Log     *slog.Logger
+	Program string // name and version, for the report
+	Config  string // name of the config file, for the report
+	// Note and Warn tell the user something; never nil.
+	Note func(format string, args ...any)
+	Warn func(err error)
+
+	sets   map[string]*facts // by dataset abbr
+	warned map[string]bool
+}
+
+// facts is what preparing learnt of a dataset.
+type facts struct {
+	ds      *spec.Dataset
+	rows    int // selected rows, replicas included
+	base    int // rows before test_range, one replica
+	content string
+	origin  []dataset.Origin
+	err     error
+}
+
+// Prepare reads every dataset once: whether it is there, how many rows it has,
+// and whether its templates fit its columns. All mistakes come at once.
+func (c *Coordinator) Prepare(ctx context.Context) error {
+	c.sets, c.warned = map[string]*facts{}, map[string]bool{}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(c.Opt.Workers, 1))
+	warnings := make([][]*source.Diagnostic, len(c.Exp.Datasets))
+	all := make([]*facts, len(c.Exp.Datasets))
+	for i, d := range c.Exp.Datasets {
+		g.Go(func() error {
+			f := &facts{ds: d}
+			all[i] = f
+			set, err := dataset.Read(gctx, d.Cfg, c.Source)
+			if err != nil {
+				f.err = err
+				return gctx.Err()
+			}
+			f.rows, f.base, f.content, f.origin = len(set.Test), set.Base(), set.Content, set.Origin
+			warnings[i] = append(warnings[i], set.Warnings...)
+			b, err := prompt.New(d.Infer, set)
+			if err != nil {
+				f.err = err
+				return nil
+			}
+			for _, u := range b.UnknownFields() {
+				warnings[i] = append(warnings[i], u.Warning())
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	var errs source.List
+	seen := map[source.Pos]bool{}
+	for i, f := range all {
+		c.sets[f.ds.Abbr] = f
+		for _, w := range warnings[i] {
+			if !seen[w.Pos] {
+				seen[w.Pos] = true
+				c.Warn(w)
+			}
+		}
+		if f.err == nil {
+			continue
+		}
+		ds := source.Diagnostics(f.err)
+		if len(ds) == 0 {
+			d := &source.Diagnostic{Pos: f.ds.Cfg.PosOf("path"), Msg: fmt.Sprintf("dataset %s: %v", f.ds.Abbr, f.err), Err: f.err}
+			if fl := task.Classify(f.err); fl != nil {
+				d.Hint = fl.Hint
+			}
+			ds = []*source.Diagnostic{d}
+		}
+		for _, d := range ds {
+			if d.Pos != 0 && seen[d.Pos] {
+				continue
+			}
+			seen[d.Pos] = true
+			errs = append(errs, d)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+// identity is what a model is as far as its class can say without opening it;
+// ok is false where it cannot.
+func (c *Coordinator) identity(ctx context.Context, m *spec.Model) (model.Identity, bool, error) {
+	cl, err := model.Classes.Lookup(m.Type)
+	if err != nil || cl.Identify == nil {
+		return model.Identity{}, false, nil
+	}
+	id, err := cl.Identify(ctx, m.Cfg, c.Model)
+	return id, err == nil, err
+}
+
+// state is how far a dataset's inference on a model is, under the inputs that
+// this run wants.
+func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset, ids map[string]*model.Identity) (store.Status, error) {
+	st, err := c.Run.Status(m.Abbr, d.Abbr, nil)
+	if err != nil || st.State == store.Missing || st.Foreign {
+		return st, err
+	}
+	id, ok := ids[m.Abbr]
+	if !ok {
+		if x, known, err := c.identity(ctx, m); err != nil {
+			return st, err
+		} else if known {
+			id = &x
+		}
+		ids[m.Abbr] = id
+	}
+	if id == nil {
+		id = &st.Inputs.Model
+	}
+	f := c.sets[d.Abbr]
+	want, err := task.Inputs(f.content, d.Cfg, m.Cfg, *id)
+	if err != nil {
+		return st, err
+	}
+	return c.Run.Status(m.Abbr, d.Abbr, &want)
+}
+
+// group says which tasks want to be in one worker: those of a model whose
+// weights the worker holds, or that share one endpoint's limits.
+func group(m *py.Dict) string {
+	cl, err := model.Classes.Lookup(m.Str("type"))
+	if err != nil || !cl.Local {
+		return ""
+	}
+	return "local"
+}
+
+// newRunner makes the runner of a stage.
+func (c *Coordinator) newRunner(st *spec.Stage) (runner.Runner, error) {
+	cl, err := runner.Classes.Lookup(st.Runner.Str("type"))
+	if err != nil {
+		return nil, task.Unknown(st.Runner, err)
+	}
+	r, notes, err := cl.New(st.Runner, c.Runner)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range notes {
+		if !c.warned[n] {
+			c.warned[n] = true
+			c.Note("%s", n)
+		}
+	}
+	return r, nil
+}
+
+func (c *Coordinator) stage(name string, st *spec.Stage, tasks []task.Task) *runner.Stage {
+	retries := c.Opt.Retry
+	if n, ok := st.Runner.Get("retry").(int); ok {
+		retries = n
+	}
+	return &runner.Stage{
+		Name: name, Run: c.Run, Epoch: c.Epoch, Tasks: tasks, Drain: c.Drain, Group: group,
+		Policy: runner.Policy{Retries: retries},
+		Options: task.Options{
+			Debug: c.Opt.Debug, DumpDetails: c.Opt.DumpDetails, DumpResLength: c.Opt.DumpResLength, Offline: c.Opt.Offline,
+			Threads: c.Opt.Threads, MaxFailedSamples: c.Opt.MaxFailedSamples, RetryFailed: c.Opt.RetryFailed,
+			FullWait: int(c.Opt.FullWait / time.Second), Env: c.Opt.Env, TaskCfg: st.Task,
+		},
+	}
+}
+
+// taskClasses are the task classes that configs name, by stage.
+var taskClasses = registry.New[string]("task")
+
+func init() {
+	taskClasses.Register(task.Infer, "OpenICLInferTask", "OpenICLInferConcurrentTask")
+	taskClasses.Register(task.Eval, "OpenICLEvalTask", "OpenICLEvalWatchTask")
+}
+
+// Check finds mistakes in the stages of an experiment: partitioners, runners
+// and tasks that do not exist or whose options are wrong.
+func Check(e *spec.Experiment) source.List {
+	var errs source.List
+	for _, s := range []struct {
+		name string
+		st   *spec.Stage
+	}{{task.Infer, e.Infer}, {task.Eval, e.Eval}} {
+		if err := checkPartitioner(s.st.Partitioner); err != nil {
+			errs = append(errs, source.Diagnostics(err)...)
+		}
+		if _, err := runner.Classes.Lookup(s.st.Runner.Str("type")); err != nil {
+			errs = append(errs, task.Unknown(s.st.Runner, err))
+		}
+		kind, err := taskClasses.Lookup(s.st.Task.Str("type"))
+		if err != nil {
+			errs = append(errs, task.Unknown(s.st.Task, err))
+		} else if kind != s.name {
+			errs = append(errs, source.Errorf(s.st.Task.PosOf("type"), "%s is a task of the %s stage, not of %s", registry.Base(s.st.Task.Str("type")), kind, s.name))
+		}
+	}
+	return errs
+}

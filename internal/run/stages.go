@@ -1,0 +1,236 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sextant/internal/event"
+	"sextant/internal/model"
+	"sextant/internal/partition"
+	"sextant/internal/py"
+	"sextant/internal/runner"
+	"sextant/internal/spec"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+func checkPartitioner(cfg *py.Dict) error {
+	_, err := partition.New(cfg)
+	return err
+}
+
+// Plan is the tasks of a stage and what of it is done already.
+type Plan struct {
+	Stage  string
+	Tasks  []task.Task
+	Skip   int      // datasets × models that are complete
+	Remade []string // what is asked again, and why
+}
+
+// PlanInfer cuts the inference of what has no complete predictions yet.
+func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
+	plan := &Plan{Stage: task.Infer}
+	ids := map[string]*model.Identity{}
+	done := map[[2]string]bool{}
+	for _, pr := range c.pairs() {
+		st, err := c.state(ctx, pr.m, pr.d, ids)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case st.State == store.Complete && (st.Failed == 0 || !c.Opt.RetryFailed):
+			done[[2]string{pr.m.Abbr, pr.d.Abbr}] = true
+			plan.Skip++
+		case st.State == store.Stale:
+			plan.Remade = append(plan.Remade, fmt.Sprintf("%s/%s: changed %s", pr.m.Abbr, pr.d.Abbr, join(st.Changed)))
+		}
+	}
+	tasks, err := c.cut(c.Exp.Infer, func(m string, p partition.Part) bool { return done[[2]string{m, p.WholeAbbr()}] })
+	if err != nil {
+		return nil, err
+	}
+	plan.Tasks = c.tasks("OpenICLInfer", tasks, inferGPUs)
+	return plan, nil
+}
+
+// PlanEval cuts the scoring of everything that has predictions; tasks whose
+// result is there already and was made from the same predictions end at once.
+func (c *Coordinator) PlanEval(context.Context) (*Plan, error) {
+	tasks, err := c.cut(c.Exp.Eval, func(string, partition.Part) bool { return false })
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Stage: task.Eval, Tasks: c.tasks("OpenICLEval", tasks, func(*py.Dict, []partition.Part) (int, int) { return 0, 0 })}, nil
+}
+
+type pair struct {
+	m *spec.Model
+	d *spec.Dataset
+}
+
+// pairs is every model with every dataset that it is asked.
+func (c *Coordinator) pairs() []pair {
+	var out []pair
+	seen := map[pair]bool{}
+	add := func(ms []*spec.Model, ds []*spec.Dataset) {
+		for _, m := range ms {
+			for _, d := range ds {
+				if p := (pair{m, d}); !seen[p] {
+					seen[p] = true
+					out = append(out, p)
+				}
+			}
+		}
+	}
+	if c.Exp.Combinations == nil {
+		add(c.Exp.Models, c.Exp.Datasets)
+	}
+	for _, comb := range c.Exp.Combinations {
+		add(comb.Models, comb.Datasets)
+	}
+	return out
+}
+
+func (c *Coordinator) cut(st *spec.Stage, done func(string, partition.Part) bool) ([]partition.Task, error) {
+	p, err := partition.New(st.Partitioner)
+	if err != nil {
+		return nil, err
+	}
+	in := partition.Input{
+		Config: c.Exp.Config, Done: done,
+		Size: func(ds *py.Dict) (int, error) {
+			f := c.sets[spec.DatasetAbbr(ds)]
+			if f == nil {
+				return 0, fmt.Errorf("size of dataset %s is not known", spec.DatasetAbbr(ds))
+			}
+			return f.base, nil
+		},
+	}
+	for _, m := range c.Exp.Models {
+		in.Models = append(in.Models, m.Cfg)
+	}
+	for _, d := range c.Exp.Datasets {
+		in.Datasets = append(in.Datasets, d.Cfg)
+	}
+	for _, comb := range c.Exp.Combinations {
+		var pc partition.Combination
+		for _, m := range comb.Models {
+			pc.Models = append(pc.Models, m.Cfg)
+		}
+		for _, d := range comb.Datasets {
+			pc.Datasets = append(pc.Datasets, d.Cfg)
+		}
+		in.Combinations = append(in.Combinations, pc)
+	}
+	plan, err := p.Partition(in)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Tasks(), nil
+}
+
+func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py.Dict, []partition.Part) (int, int)) []task.Task {
+	out := make([]task.Task, 0, len(parts))
+	for _, t := range parts {
+		k := task.Task{Name: prefix + t.Abbr(), Model: t.Models[0], ModelAbbr: t.ModelName()}
+		k.NumGPUs, k.NumProcs = gpus(t.Models[0], t.Parts)
+		for _, p := range t.Parts {
+			u := task.Unit{Dataset: p.Whole, Abbr: p.WholeAbbr(), Part: p.Abbr, Start: p.Start, Extra: t.Extra}
+			if p.End > 0 {
+				u.Stop = p.End
+			}
+			k.Units = append(k.Units, u)
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// inferGPUs is how many accelerators a model wants (run_cfg). A model that
+// this program computes itself needs none.
+func inferGPUs(m *py.Dict, _ []partition.Part) (gpus, procs int) {
+	if cl, err := model.Classes.Lookup(m.Str("type")); err == nil && cl.Local {
+		return 0, 0
+	}
+	rc := m.Dict("run_cfg")
+	if rc == nil {
+		return 0, 0
+	}
+	return rc.Int("num_gpus", 0), rc.Int("num_procs", 1)
+}
+
+func join(s []string) string {
+	out := ""
+	for i, x := range s {
+		if i > 0 {
+			out += ", "
+		}
+		out += x
+	}
+	return out
+}
+
+// Execute hands the tasks of a plan to the stage's runner.
+func (c *Coordinator) Execute(ctx context.Context, plan *Plan) (runner.Report, error) {
+	if len(plan.Tasks) == 0 {
+		return runner.Report{}, nil
+	}
+	st := c.Exp.Infer
+	if plan.Stage == task.Eval {
+		st = c.Exp.Eval
+	}
+	r, err := c.newRunner(st)
+	if err != nil {
+		return runner.Report{}, err
+	}
+	c.Events.Emit(event.Event{Time: c.Now(), Kind: event.StageStarted, Stage: plan.Stage, Total: len(plan.Tasks)})
+	rep, err := r.Run(ctx, c.stage(plan.Stage, st, plan.Tasks), c.Events)
+	c.Events.Emit(event.Event{Time: c.Now(), Kind: event.StageDone, Stage: plan.Stage})
+	return rep, err
+}
+
+// Script is what the stage's runner would submit to a cluster; "" for runners
+// that submit nothing.
+func (c *Coordinator) Script(plan *Plan) (string, error) {
+	st := c.Exp.Infer
+	if plan.Stage == task.Eval {
+		st = c.Exp.Eval
+	}
+	r, err := c.newRunner(st)
+	if err != nil {
+		return "", err
+	}
+	s, ok := r.(runner.Scripter)
+	if !ok || len(plan.Tasks) == 0 {
+		return "", nil
+	}
+	return s.Script(c.stage(plan.Stage, st, plan.Tasks))
+}
+
+// SettleAll makes the files in OpenCompass's shape of every dataset whose
+// records are complete, as after a coordinator that died before it could.
+// It returns what is incomplete, worded.
+func (c *Coordinator) SettleAll() (incomplete []error, err error) {
+	for _, p := range c.pairs() {
+		st, err := c.Run.Status(p.m.Abbr, p.d.Abbr, nil)
+		if err != nil {
+			return nil, err
+		}
+		if st.Foreign || st.Settled {
+			continue
+		}
+		if st.State == store.Missing {
+			incomplete = append(incomplete, &store.IncompleteError{Model: p.m.Abbr, Dataset: p.d.Abbr})
+			continue
+		}
+		_, err = c.Run.Settle(p.m.Abbr, p.d.Abbr, nil, c.Log)
+		var inc *store.IncompleteError
+		if errors.As(err, &inc) {
+			incomplete = append(incomplete, inc)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return incomplete, nil
+}

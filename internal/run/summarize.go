@@ -1,0 +1,258 @@
+package run
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"strconv"
+	"time"
+
+	"sextant/internal/infer"
+	"sextant/internal/py"
+	"sextant/internal/report"
+	"sextant/internal/spec"
+	"sextant/internal/store"
+	"sextant/internal/summary"
+)
+
+// Summary is what a run ends with.
+type Summary struct {
+	Out    *summary.Output
+	Files  []string // paths written, absolute; the text file first
+	Report string   // path of report.html, "" when it was not asked for
+	// Failed and Unscored count samples without an answer and answers that
+	// could not be read, over all datasets; Missing counts datasets × models
+	// without a result.
+	Failed, Unscored, Missing int
+}
+
+// Summarize turns results into the summary files and, if asked, the report.
+func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport bool, notes []string) (*Summary, error) {
+	s := &Summary{}
+	versions := map[string]string{}
+	in := summary.Input{
+		Config: c.Exp.Config,
+		Time:   now.Format(store.TimeLayout),
+		Result: func(m, d string) (*py.Dict, error) {
+			r, err := c.Run.Result(m, d)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, nil
+			}
+			return r, err
+		},
+		Evidence: c.evidence,
+		Version: func(d *py.Dict) string {
+			abbr := spec.DatasetAbbr(d)
+			v, ok := versions[abbr]
+			if !ok {
+				if h, err := spec.PromptHash(d); err == nil {
+					v = h[:6]
+				}
+				versions[abbr] = v
+			}
+			return v
+		},
+	}
+	out, err := summary.Summarize(in)
+	if err != nil {
+		return nil, err
+	}
+	s.Out = out
+	for _, f := range out.Files {
+		if err := c.Run.WriteFile(f.Path, f.Data); err != nil {
+			return nil, err
+		}
+		s.Files = append(s.Files, c.Run.Path(f.Path))
+	}
+	for _, w := range out.Warnings {
+		c.Warn(w)
+		notes = append(notes, w.Msg)
+	}
+	for _, p := range c.pairs() {
+		if meta, ok := c.Run.ResultMeta(p.m.Abbr, p.d.Abbr); ok {
+			s.Failed += meta.Counts.Failed
+			s.Unscored += meta.Counts.Unscored
+		} else if _, err := c.Run.Result(p.m.Abbr, p.d.Abbr); err != nil {
+			s.Missing++
+		}
+	}
+	if withReport {
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		if s.Report, err = c.writeReport(now, out, in.Version, notes); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// evidence is what the statement beside a result tells about it.
+func (c *Coordinator) evidence(m, d string) (summary.Evidence, bool) {
+	meta, ok := c.Run.ResultMeta(m, d)
+	if !ok {
+		return summary.Evidence{}, false
+	}
+	return summary.Evidence{Counts: summary.Counts(meta.Counts), Correct: meta.Correct, Judged: meta.Judged}, true
+}
+
+func (c *Coordinator) writeReport(now time.Time, out *summary.Output, version func(*py.Dict) string, notes []string) (string, error) {
+	r := report.Report{
+		Title: c.Run.Name(), Time: now, Program: c.Program, Config: c.Config, WorkDir: c.Run.Dir(),
+		Tables: out.Tables, Notes: notes,
+	}
+	r.ConfigHash = c.configHash()
+	for _, m := range c.Exp.Models {
+		rm := report.Model{Name: m.SummaryAbbr, Type: m.Type, Path: m.Cfg.Str("path")}
+		for _, d := range c.Exp.Datasets {
+			if st, err := c.Run.Status(m.Abbr, d.Abbr, nil); err == nil && st.Inputs.Model.Name != "" {
+				rm.Hash, rm.Dtype = st.Inputs.Model.Hash, st.Inputs.Model.ComputeType
+				break
+			}
+		}
+		r.Models = append(r.Models, rm)
+	}
+	for _, d := range c.Exp.Datasets {
+		rd := report.Dataset{Abbr: d.Abbr, Version: version(d.Cfg)}
+		if f := c.sets[d.Abbr]; f != nil {
+			rd.Rows, rd.Hash = f.rows, f.content
+			for i, o := range f.origin {
+				if i > 0 {
+					rd.Origin += ", "
+				}
+				rd.Origin += o.From + " " + o.Path
+			}
+		}
+		r.Datasets = append(r.Datasets, rd)
+	}
+	for _, p := range c.pairs() {
+		rr := report.Run{Model: p.m.SummaryAbbr, Dataset: p.d.Abbr, File: c.Run.PredictionsPath(p.m.Abbr, p.d.Abbr)}
+		if f := c.sets[p.d.Abbr]; f != nil {
+			rr.Total = f.rows
+		}
+		rr.Samples = c.samples(p)
+		r.Runs = append(r.Runs, rr)
+	}
+	path := c.Run.Path("report.html")
+	tmp := path + ".tmp"
+	f, err := os.Create(tmp)
+	if err != nil {
+		return "", fmt.Errorf("write report: %w", err)
+	}
+	defer os.Remove(tmp) // gone already when all went well
+	w := bufio.NewWriterSize(f, 1<<16)
+	if err := report.Write(w, r); err != nil {
+		f.Close()
+		return "", fmt.Errorf("write report: %w", err)
+	}
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		return "", fmt.Errorf("write report: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return "", fmt.Errorf("write report: %w", err)
+	}
+	return path, nil
+}
+
+// configHash is a short hash of what the config means.
+func (c *Coordinator) configHash() string {
+	h, err := spec.ConfigHash(c.Exp.Config)
+	if err != nil {
+		return ""
+	}
+	return h[:12]
+}
+
+// samples joins the records of a dataset with what the evaluator said of each.
+func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
+	return func(yield func(report.Sample, error) bool) {
+		preds, err := c.Run.Predictions(p.m.Abbr, p.d.Abbr, nil)
+		if err != nil {
+			yield(report.Sample{}, err)
+			return
+		}
+		defer preds.Close()
+		details := c.details(p)
+		for rec, err := range preds.All() {
+			if err != nil {
+				yield(report.Sample{}, err)
+				return
+			}
+			s := report.Sample{Index: rec.Index, Record: rec.Data, Verdict: report.Unjudged}
+			if rec.State == infer.Failed {
+				s.Verdict, s.Reason = report.Failed, rec.Error
+			} else if d := details(rec.Index); d != nil {
+				s.Verdict, s.Extracted = verdict(d)
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// details gives what the results file says of a row: a dict, or nil.
+func (c *Coordinator) details(p pair) func(int) *py.Dict {
+	res, err := c.Run.Result(p.m.Abbr, p.d.Abbr)
+	if err != nil {
+		return func(int) *py.Dict { return nil }
+	}
+	switch d := res.Get("details").(type) {
+	case *py.Dict:
+		return func(i int) *py.Dict { return d.Dict(strconv.Itoa(i)) }
+	case *py.List:
+		return func(i int) *py.Dict {
+			if i >= d.Len() {
+				return nil
+			}
+			x, _ := d.Items[i].(*py.Dict)
+			return x
+		}
+	}
+	return func(int) *py.Dict { return nil }
+}
+
+// verdict reads OpenCompass's details of one row: the first of the flags that
+// it has, and what was scored.
+func verdict(d *py.Dict) (report.Verdict, py.Value) {
+	first := func(v py.Value) py.Value {
+		if l, ok := v.(*py.List); ok && l.Len() == 1 {
+			return l.Items[0]
+		}
+		return v
+	}
+	var extracted py.Value
+	for _, k := range []string{"predictions", "pred"} {
+		if v, ok := d.Lookup(k); ok {
+			extracted = first(v)
+			break
+		}
+	}
+	for _, k := range []string{"correct", "is_correct", "cascade_correct"} {
+		if b, ok := first(d.Get(k)).(bool); ok {
+			switch {
+			case b:
+				return report.Right, extracted
+			case extracted == "" || extracted == "None":
+				return report.Unscored, extracted
+			}
+			return report.Wrong, extracted
+		}
+	}
+	// details of generation tasks carry no flag; equality is how most score
+	if p, ok := d.Lookup("predictions"); ok {
+		if r, ok := d.Lookup("references"); ok {
+			switch {
+			case py.Equal(p, r):
+				return report.Right, extracted
+			case p == "":
+				return report.Unscored, extracted
+			}
+		}
+	}
+	return report.Unjudged, extracted
+}
