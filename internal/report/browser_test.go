@@ -101,7 +101,7 @@ func (b *browser) wait(t *testing.T, cond string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, 10*time.Second)
 	defer stop()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](cond)); err != nil {
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+cond+")")); err != nil {
 		t.Fatalf("waiting for %s: %v; the page says %q, the console %q", cond, err, eval[string](t, b, "document.body.innerText.slice(0, 600)"), b.console)
 	}
 }

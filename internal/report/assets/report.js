@@ -133,9 +133,10 @@
     if (at < 0 && hits.length) at = page * PER_PAGE;
     const current = hits[at];
     const search = box.querySelector("input[type=search]");
+    const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const typing = search && document.activeElement === search ? [search.value, search.selectionStart] : null;
 
-    box.replaceChildren(
+    box.replaceChildren(...[
       head(run, samples, counts),
       tabs(run, r),
       split(counts, samples.length),
@@ -148,13 +149,15 @@
             : el("div", { class: "list" }, el("p", { class: "empty" }, "No sample matches.")),
           pager(hits.length, page, pages),
           el("p", { class: "keys" }, el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous · ", el("kbd", {}, "/"), " search · ", el("kbd", {}, "Esc"), " back")),
-        current ? detail(current) : el("div", {})));
+        current ? detail(current) : el("div", {}))].filter(Boolean));
     if (typing) {
       const s = box.querySelector("input[type=search]");
       s.value = typing[0];
       s.focus();
       s.setSelectionRange(typing[1], typing[1]);
     }
+    const again = focused && [...box.querySelectorAll("[data-key]")].find((e) => e.dataset.key === focused);
+    if (again) again.focus({ preventScroll: true });
     state = { hits, at };
   }
   let state = { hits: [], at: -1 };
@@ -211,20 +214,21 @@
     if (gold.size < 2) return null;
     const order = (m) => [...m.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
     const gs = order(gold), ps = order(pred), most = Math.max(...cells.values());
-    return el("details", { class: "card", open: r.gold != null || r.pred != null }, el("summary", {}, "Answers against the key"),
-      el("table", { class: "matrix" }, el("caption", {}, "Rows: the right answer. Columns: what the model answered. Follow a number to see those samples."),
+    return el("details", { class: "card slim", open: r.gold != null || r.pred != null }, el("summary", {}, "Answers against the key"),
+      el("div", { class: "beside" }, el("table", { class: "matrix", "aria-label": "Rows: the key. Columns: the answer." },
         el("thead", {}, el("tr", {}, el("th", {}), ps.map((p) => el("th", { scope: "col" }, p || "(empty)")), el("th", { scope: "col" }, "all"))),
         el("tbody", {}, gs.map((g) => el("tr", {}, el("th", { scope: "row" }, g || "(empty)"), ps.map((p) => {
           const n = cells.get(g + "\0" + p) || 0, shade = el("i", {});
           shade.style.opacity = (0.42 * n / most).toFixed(3);
           return el("td", { class: g === p ? "hit" : "" }, shade, n ? el("a", { href: address({ ...r, gold: g, pred: p, show: "all", page: 0, i: null }) }, el("span", {}, num.format(n))) : el("span", {}, "0"));
         }), el("th", {}, num.format(gold.get(g)))))),
-        el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "all"), ps.map((p) => el("th", {}, num.format(pred.get(p)))), el("th", {})))));
+        el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "all"), ps.map((p) => el("th", {}, num.format(pred.get(p)))), el("th", {})))),
+        el("p", {}, "Rows: the key. Columns: what the model answered. Follow a number to see those samples.")));
   }
 
   let timer = 0;
   function tools(r, counts, total) {
-    const choose = (v, t, n) => el("button", { type: "button", "aria-pressed": String(r.show === v), "data-show": v, onclick: () => go({ show: v, page: 0, i: null }) },
+    const choose = (v, t, n) => el("button", { type: "button", "aria-pressed": String(r.show === v), "data-show": v, "data-key": "show-" + v, onclick: () => go({ show: v, page: 0, i: null }) },
       v === "all" ? null : el("span", { class: "dot bg-" + v }), t, el("span", { class: "n" }, num.format(n)));
     const input = el("input", { type: "search", placeholder: "Search prompts and answers", "aria-label": "Search prompts and answers", value: r.q });
     input.addEventListener("input", () => {
@@ -239,19 +243,20 @@
 
   function item(s, on, r) {
     const text = plainLine(s);
-    return el("li", {}, el("a", { href: address({ ...r, i: s.i, page: 0 }), "aria-current": on ? "true" : null, onclick: (e) => { e.preventDefault(); go({ i: s.i, page: 0 }, true); } },
+    return el("li", {}, el("a", { href: address({ ...r, i: s.i, page: 0 }), "aria-current": on ? "true" : null, "data-key": "i-" + s.i, onclick: (e) => { e.preventDefault(); go({ i: s.i, page: 0 }, true); } },
       el("span", { class: "dot bg-" + s.v, role: "img", "aria-label": s.v }), el("span", { class: "ix" }, s.i), el("span", { class: "tx" }, text)));
   }
   function plainLine(s) {
-    const t = promptText(s.p) || (s.l && show(s.l[0].t)) || "";
+    const asked = Array.isArray(s.p) && [...s.p].reverse().find((m) => m && /^(human|user)$/i.test(m.role || ""));
+    const t = promptText(asked ? [asked] : s.p) || (s.l && show(s.l[0].t)) || "";
     return t.slice(-2000).replace(/\s+/g, " ").trim().slice(0, 220) || "(empty prompt)";
   }
 
   function pager(n, page, pages) {
     return el("div", { class: "pager" },
-      el("button", { type: "button", disabled: page <= 0, onclick: () => go({ page: page - 1, i: null }, true) }, "← Previous"),
+      el("button", { type: "button", "data-key": "prev", disabled: page <= 0, onclick: () => go({ page: page - 1, i: null }, true) }, "← Previous"),
       el("span", {}, n ? num.format(page * PER_PAGE + 1) + "–" + num.format(Math.min(n, (page + 1) * PER_PAGE)) + " of " + num.format(n) : "0"),
-      el("button", { type: "button", disabled: page >= pages - 1, onclick: () => go({ page: page + 1, i: null }, true) }, "Next →"));
+      el("button", { type: "button", "data-key": "next", disabled: page >= pages - 1, onclick: () => go({ page: page + 1, i: null }, true) }, "Next →"));
   }
 
   // ---- one sample
@@ -278,20 +283,22 @@
 
   function labelled(s) {
     const list = s.l.map((l) => promptText(l.t)), [a, b] = common(list);
-    const end = (t) => t.length - b;
-    const scored = s.l.map((l) => typeof l.s === "number" ? l.s : null), top = Math.max(...scored.map((v) => Math.abs(v ?? 0)), 1e-9);
-    const gold = show(s.g), pick = show(s.o), ppl = s.k === "ppl";
+    const end = (t) => t.length - b, ppl = s.k === "ppl", gold = show(s.g), pick = show(s.o);
+    const scored = s.l.map((l) => typeof l.s === "number" ? l.s : null), known = scored.filter((v) => v != null);
+    const best = ppl ? Math.min(...known) : Math.max(...known), range = Math.max(...known) - Math.min(...known);
     return [
       el("section", {}, el("h2", {}, "Prompt"), s.c && a === 0 ? el("pre", {}, show(s.c)) : null,
         el("pre", {}, list[0].slice(0, a), el("span", { class: "slot", title: "where the options differ" }, list.length > 1 ? "…" : list[0].slice(a, end(list[0]))), b ? list[0].slice(end(list[0])) : "")),
-      el("section", {}, el("h2", {}, ppl ? "Perplexity of each option, the lowest is chosen" : "Log-likelihood of each option, the highest is chosen"),
+      el("section", {}, el("h2", {}, ppl ? "Perplexity of each option: the lowest is chosen" : "Log-likelihood of each option: the highest is chosen"),
         el("div", { class: "labels" }, s.l.map((l, n) => {
-          const fill = el("i", {});
-          fill.style.width = (100 * Math.abs(scored[n] ?? 0) / top).toFixed(1) + "%";
+          // the bar says how near to the best option: that one is full, the farthest a fifth
+          const fill = el("i", {}), v = scored[n];
+          fill.style.width = (v == null ? 0 : range ? 100 - 80 * Math.abs(v - best) / range : 100).toFixed(1) + "%";
           return el("div", { class: "label" + (l.n === pick ? " chosen" : "") },
             el("div", { class: "row" }, el("span", { class: "name" }, l.n), el("span", { class: "text" }, list.length > 1 ? list[n].slice(a, end(list[n])) || "(nothing)" : ""),
               l.n === gold ? el("span", { class: "mark gold" }, "key") : null, l.n === pick ? el("span", { class: "mark pick" }, "chosen") : null,
-              el("span", { class: "v" }, scored[n] == null ? show(l.s) : scored[n].toFixed(4), typeof l.b === "number" ? el("small", {}, "  " + l.b.toFixed(3) + " bits/byte") : null)),
+              el("span", { class: "v" }, v == null ? show(l.s) : v.toFixed(4), v == null || v === best ? null : el("small", { title: "distance to the best option" }, (v > best ? " +" : " −") + Math.abs(v - best).toFixed(4)),
+                typeof l.b === "number" ? el("small", {}, " · " + l.b.toFixed(3) + " bits/byte") : null)),
             el("div", { class: "meter" }, fill));
         })),
         gold !== "" && !s.l.some((l) => l.n === gold) ? el("p", {}, "The key is ", el("code", {}, gold), ", which is none of the options.") : null)];
