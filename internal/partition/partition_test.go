@@ -473,3 +473,82 @@ func TestClasses(t *testing.T) {
 		t.Errorf("partitioners %q, want %q", got, want)
 	}
 }
+
+// TestSubjectiveMistakes covers what a judged dataset can get wrong, and the
+// names of outputs.
+func TestSubjectiveMistakes(t *testing.T) {
+	t.Parallel()
+	m := func(abbr string) *py.Dict { return py.DictOf("abbr", abbr) }
+	two := []*py.Dict{m("a"), m("b")}
+	ds := func(kv ...py.Value) *py.Dict {
+		d := py.DictOf("abbr", "d", "reader_cfg", py.NewDict())
+		for i := 0; i < len(kv); i += 2 {
+			if err := d.Put(py.Entry{Key: kv[i], Val: kv[i+1], Pos: 5}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.At = 5
+		return d
+	}
+	tests := []struct {
+		ds        *py.Dict
+		models    []*py.Dict
+		msg, hint string
+	}{
+		{ds(), two, `dataset "d" has no mode that says how it is judged`, "modes are singlescore, m2n and allpair"},
+		{ds("mode", "singelscore"), two, `unknown mode 'singelscore' of dataset 'd'`, `did you mean "singlescore"?`},
+		{ds("mode", "fixed"), two, `mode "fixed" of dataset "d" is not implemented`, "OpenCompass does not implement it either; use m2n"},
+		{ds("mode", "allpair", "base_models", py.NewList()), two[:1], `mode "allpair" of dataset "d" needs two models or more`, ""},
+		{ds("mode", "m2n", "base_models", py.NewList()), two, `mode "m2n" of dataset "d" needs models and base_models`, ""},
+		{ds("mode", "m2n", "base_models", 3), two, "base_models must be a list of dicts, not int", ""},
+		{ds("mode", "singlescore", "infer_order", "both"), two, `infer_order of dataset "d" is 'both'`, `it is "random", "double" or absent`},
+	}
+	p, err := New(py.DictOf("type", "SubjectiveNaivePartitioner", "judge_models", py.NewList(m("j"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		_, err := p.Partition(Input{Config: py.NewDict(), Models: tt.models, Datasets: []*py.Dict{tt.ds}})
+		ds := source.Diagnostics(err)
+		if len(ds) != 1 || ds[0].Msg != tt.msg || ds[0].Hint != tt.hint || ds[0].Pos != 5 {
+			t.Errorf("%s: %+v, want %q with hint %q", py.Repr(tt.ds), ds, tt.msg, tt.hint)
+		}
+	}
+
+	plan, err := p.Partition(Input{Config: py.NewDict(), Models: two, Datasets: []*py.Dict{ds("mode", "allpair", "base_models", py.NewList())}})
+	if err != nil || len(plan.Tasks()) != 1 {
+		t.Fatalf("%d tasks, %v; want 1", len(plan.Tasks()), err)
+	}
+	if got, want := py.Repr(plan.Tasks()[0].Config("w").Get("models")), "[({'abbr': 'a'}, {'abbr': 'b'})]"; got != want {
+		t.Errorf("models of the task %s, want %s", got, want)
+	}
+	if got := JudgedName(two, m("j"), false); got != "a_b_judged-by--j" {
+		t.Errorf("JudgedName = %q", got)
+	}
+	if got := JudgedName([]*py.Dict{m("a"), m("summarized-by--x")}, m("j"), true); got != "a_summarized-by--x" {
+		t.Errorf("JudgedName of a summarized pair = %q", got)
+	}
+}
+
+func TestSizeCachePaths(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		cfg     *py.Dict
+		path    string
+		rebuild bool
+	}{
+		{py.DictOf("type", "NumWorkerPartitioner"), ".cache/dataset_size.json", false},
+		{py.DictOf("type", "NumWorkerPartitioner", "force_rebuild", true, "dataset_size_path", "x.json"), "x.json", true},
+		{py.DictOf("type", "SizePartitioner", "dataset_size_path", "y.json"), "y.json", false},
+		{py.DictOf("type", "SubjectiveSizePartitioner"), ".cache/dataset_size.json", false},
+		{py.DictOf("type", "SubjectiveNaivePartitioner"), "", false},
+	} {
+		p, err := New(tt.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path, rebuild := p.(SizeCacher).SizeCache(); path != tt.path || rebuild != tt.rebuild {
+			t.Errorf("%s: SizeCache = %q, %v", py.Repr(tt.cfg), path, rebuild)
+		}
+	}
+}
