@@ -337,6 +337,9 @@ func TestConformanceGPass(t *testing.T) {
 		if got := MGPass(n, c, k); !same(got, r.Get("mg_pass")) {
 			t.Errorf("n=%d c=%d k=%d: mG-Pass %v, want %v", n, c, k, got, r.Get("mg_pass"))
 		}
+		if r.Get("pass") == nil {
+			continue // more right answers than answers: the original gives nothing
+		}
 		if got := PassAtK(n, c, k); !same(got, r.Get("pass")) {
 			t.Errorf("n=%d c=%d k=%d: pass@k %v, want %v", n, c, k, got, r.Get("pass"))
 		}

@@ -40,6 +40,9 @@ func atLeast(n, c, k, m int) float64 {
 	if m > min(c, k) || k > n || c < 0 || n <= 0 {
 		return 0
 	}
+	if c > n {
+		return math.NaN() // no such thing
+	}
 	sum, term := new(big.Int), new(big.Int)
 	for i := m; i <= min(c, k); i++ {
 		if k-i > n-c {

@@ -177,6 +177,9 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 			l.Items = append(l.Items, e.Val)
 		}
 		ds := detailList(res.Details)
+		if n > 1 && len(ds) > 0 && len(ds) < len(rows) {
+			return Result{}, py.Errorf("AssertionError", "the evaluator gave %d details for the %d rows of a replica", len(ds), len(rows))
+		}
 		for i, d := range ds {
 			if i >= len(rows) {
 				break // more details than rows: the rest belongs to nothing
