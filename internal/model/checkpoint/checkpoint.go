@@ -146,7 +146,7 @@ func WeightFiles(fsys fs.FS) ([]string, error) {
 // ParseIndex reads a *.index.json: which shard has each tensor, and the names
 // of the shards, sorted.
 func ParseIndex(b []byte) (weightMap map[string]string, shards []string, err error) {
-	v, err := decodeJSON(b)
+	v, err := py.LoadJSON(b)
 	if err != nil {
 		return nil, nil, err
 	}

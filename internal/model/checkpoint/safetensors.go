@@ -36,7 +36,7 @@ func readSafetensors(r io.ReaderAt, size int64) ([]*Tensor, error) {
 	if _, err := r.ReadAt(buf, int64(len(head))); err != nil && !(errors.Is(err, io.EOF) && start == size) {
 		return nil, fmt.Errorf("read header: %w", err)
 	}
-	v, err := decodeJSON(buf)
+	v, err := py.LoadJSON(buf)
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
