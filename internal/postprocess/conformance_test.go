@@ -211,17 +211,7 @@ func FuzzAll(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, name := range Functions.Names() {
 			fn, _ := Functions.Lookup(name)
-			kw := py.NewDict()
-			switch {
-			case strings.Contains(name, "option_postprocess"):
-				kw.Set("options", "ABCD")
-			case strings.Contains(name, "think_pred"):
-				kw.Set("re_pattern", `</think>([\s\S]*)`)
-			case name == "match_answer_pattern":
-				kw.Set("answer_pattern", `(?i)ANSWER\s*:\s*([A-D])`)
-			case strings.Contains(name, "xml"):
-				kw.Set("tag", "<conclude>")
-			}
+			kw := kwFor(name)
 			a, err1 := fn(text, kw)
 			b, err2 := fn(text, kw)
 			if (err1 == nil) != (err2 == nil) || py.Repr(a) != py.Repr(b) {
