@@ -72,6 +72,9 @@ type board struct {
 	evidence map[string]map[string]Evidence
 	state    map[string]map[string]cellState // model → name
 	warnings []*source.Diagnostic
+	// subjective: groups of names show their common metrics if there are
+	// several, else the default one, never both; no harmonic mean.
+	subjective bool
 }
 
 type cellState struct {

@@ -232,7 +232,14 @@ func (b *board) partsOf(g *group, model string) (parts map[string][]part, order 
 			}
 		}
 	} else {
-		for _, metric := range append(b.common(g, model), g.metric) {
+		metrics := append(b.common(g, model), g.metric)
+		if b.subjective {
+			metrics = metrics[:len(metrics)-1]
+			if len(metrics) <= 1 {
+				metrics = []string{g.metric}
+			}
+		}
+		for _, metric := range metrics {
 			for _, s := range g.subsets {
 				s.metric = metric
 				if metric == g.metric {

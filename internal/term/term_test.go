@@ -360,8 +360,8 @@ func TestConcurrent(t *testing.T) {
 	u.Note("after the end")
 }
 
-// FuzzDraw: any names and any width give a table whose framed lines are
-// equally wide.
+// FuzzDraw: whatever the names and the width, no control character reaches the
+// terminal.
 func FuzzDraw(f *testing.F) {
 	f.Add("siqa", "opt-demo", 40)
 	f.Add("中文\x1b[2J", "😀👩‍👩‍👧", 20)
