@@ -78,6 +78,21 @@ func (s *settings) roles() []*tokenSpec {
 	return slices.DeleteFunc(all, func(t *tokenSpec) bool { return t == nil || t.Content == "" })
 }
 
+// prefixClasses are the tokenizer classes that set add_prefix_space of their
+// pre-tokenizer, to false when their settings do not name it.
+var prefixClasses = map[string]bool{
+	"GPT2Tokenizer": true, "GPTNeoXTokenizer": true, "CodeGenTokenizer": true, "RobertaTokenizer": true, "BartTokenizer": true,
+}
+
+// prefixSpace is what tokenizer_config.json makes of add_prefix_space, nil to
+// leave what tokenizer.json has.
+func (s *settings) prefixSpace() *bool {
+	if s.AddPrefixSpace == nil && prefixClasses[strings.TrimSuffix(s.Class, "Fast")] {
+		return new(bool)
+	}
+	return s.AddPrefixSpace
+}
+
 type tokenizerJSON struct {
 	AddedTokens   []*addedToken   `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
@@ -157,7 +172,7 @@ func (t *Tokenizer) fromJSON(b []byte, set *settings) error {
 	if t.normalize, err = parseNormalizer(j.Normalizer); err != nil {
 		return err
 	}
-	pre, err := parsePreTokenizer(j.PreTokenizer)
+	pre, err := parsePreTokenizer(j.PreTokenizer, set.prefixSpace())
 	if err != nil {
 		return err
 	}

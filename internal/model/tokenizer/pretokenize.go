@@ -43,13 +43,18 @@ type preTok struct {
 	prefix bool
 }
 
-func parsePreTokenizer(raw json.RawMessage) (preTok, error) {
+// parsePreTokenizer reads a pre_tokenizer. addPrefix, if not nil, overrides
+// add_prefix_space when the whole is one ByteLevel.
+func parsePreTokenizer(raw json.RawMessage, addPrefix *bool) (preTok, error) {
 	if isNull(raw) {
 		return preTok{}, nil
 	}
 	var j preTokenizerJSON
 	if err := json.Unmarshal(raw, &j); err != nil {
 		return preTok{}, fmt.Errorf("pre_tokenizer: %w", err)
+	}
+	if j.Type == "ByteLevel" && addPrefix != nil {
+		j.AddPrefixSpace = addPrefix
 	}
 	cut, err := newPreTokenizer(&j)
 	if err != nil {
@@ -82,7 +87,7 @@ func newPreTokenizer(j *preTokenizerJSON) (preTokenizer, error) {
 	case "Sequence":
 		var all []preTokenizer
 		for _, r := range j.Pretokenizers {
-			t, err := parsePreTokenizer(r)
+			t, err := parsePreTokenizer(r, nil)
 			if err != nil {
 				return nil, err
 			}

@@ -276,6 +276,30 @@ func TestClassTemplate(t *testing.T) {
 	}
 }
 
+func TestPrefixSpace(t *testing.T) {
+	t.Parallel()
+	const model = `{"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true,"use_regex":true},
+		"model":{"type":"BPE","vocab":{"a":0,"Ġ":1},"merges":[]}}`
+	with, without := []int32{1, 0}, []int32{0}
+	for _, tt := range []struct {
+		config string
+		want   []int32
+	}{
+		{`{}`, with},
+		{`{"tokenizer_class":"GPT2Tokenizer"}`, without},
+		{`{"tokenizer_class":"GPT2TokenizerFast","add_prefix_space":true}`, with},
+		{`{"tokenizer_class":"PreTrainedTokenizerFast","add_prefix_space":false}`, without},
+	} {
+		tok, err := Load(fstest.MapFS{"tokenizer.json": {Data: []byte(model)}, "tokenizer_config.json": {Data: []byte(tt.config)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tok.Encode("a", false); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v, want %v", tt.config, got, err, tt.want)
+		}
+	}
+}
+
 func TestHash(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{"vocab.json": {Data: []byte(`{"a":0,"b":1,"ab":2}`)}, "merges.txt": {Data: []byte("#version\na b\n")}}
