@@ -1,0 +1,221 @@
+// Package runner is the seam to what starts workers: the Runner interface,
+// the plan that gives tasks to workers, and the Tracker that follows their
+// units, decides what is tried again, and tells it as events.
+//
+// Every runner starts the same `sextant worker MANIFEST` and believes what the
+// worker wrote (its status, its records) first and its own engine (exit code,
+// scontrol, Job status) second. Implementations: runner/local, and others
+// beside it; runner/runnertest holds the suite that all of them pass.
+//
+// Non-goals: it executes no task (package task) and cuts none (partition).
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"sextant/internal/event"
+	"sextant/internal/py"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+// Runner runs the tasks of a stage.
+type Runner interface {
+	// Run starts workers until every task is done, has failed for good, or
+	// ctx or stage.Drain ends it. The error is about the runner itself (it
+	// could start nothing, the disk is full) or the context's cause; failed
+	// tasks are in the Report. Events go to sink from many goroutines.
+	Run(ctx context.Context, stage *Stage, sink event.Sink) (Report, error)
+}
+
+// Stage is what a runner is asked to run.
+type Stage struct {
+	Name    string // task.Infer or task.Eval
+	Run     *store.Run
+	Epoch   int // Lease.Epoch: the names of workers must not come twice in a run
+	Tasks   []task.Task
+	Options task.Options
+	Policy  Policy
+	// Group gives models that want all their tasks in one worker a key: one
+	// rate limiter for an endpoint, one copy of the weights. "" is for models
+	// that do not mind. nil means none does.
+	Group func(model *py.Dict) string
+	// Drain, when closed, means: start nothing new, let what is in flight
+	// finish. May be nil.
+	Drain <-chan struct{}
+	// Settled is called when a dataset has been settled. May be nil.
+	Settled func(model, dataset string, s store.Settled)
+}
+
+// Policy says what is done about failures.
+type Policy struct {
+	// Retries is how often a unit may be tried again.
+	Retries int
+	// SameReason stops a unit early that failed so often in a row for the same
+	// reason; 0 means 3.
+	SameReason int
+}
+
+// Report is how a stage ended.
+type Report struct {
+	Tasks []TaskReport // in the order of Stage.Tasks
+}
+
+// TaskReport is how one task ended.
+type TaskReport struct {
+	Name    string
+	State   task.State // Done, Failed, or Stopped when it was not finished
+	Failure *task.Failure
+	Log     string // relative to the run
+	Tries   int    // attempts that were charged to its units, the most of any
+	// Counters over the task's units.
+	Done, Failed, Reused, Total int
+}
+
+// Count returns how many tasks ended in each state.
+func (r Report) Count() (done, failed, stopped int) {
+	for _, t := range r.Tasks {
+		switch t.State {
+		case task.Done:
+			done++
+		case task.Failed:
+			failed++
+		default:
+			stopped++
+		}
+	}
+	return
+}
+
+// Work is what one worker is given: units on one model.
+type Work struct {
+	ID        string
+	Attempt   int // attempts started so far
+	Key       string
+	Model     *py.Dict
+	ModelAbbr string
+	Units     []task.Unit
+	NumGPUs   int
+	NumProcs  int
+	Log       string // relative to the run
+
+	refs []unitRef // Units[i] is the tracker's unit refs[i]
+}
+
+// Name is the task name of a work's first unit, with how many more there are.
+func (w *Work) Name() string {
+	n := w.Units[0].Task
+	seen := map[string]bool{}
+	for _, u := range w.Units {
+		seen[u.Task] = true
+	}
+	if len(seen) > 1 {
+		return fmt.Sprintf("%s and %d more", n, len(seen)-1)
+	}
+	return n
+}
+
+type unitRef struct{ task, unit int }
+
+// maxBundle is the most tasks that share a worker only because there are so
+// many of them.
+const maxBundle = 256
+
+// Plan gives the tasks to workers: all tasks of a grouped model to one, and
+// of other models as many to each as keeps workers of them equally busy
+// without starting a process for every small task. Tasks that need
+// accelerators stay alone unless they are grouped. Their order is kept.
+func (t *Tracker) Plan(workers int) []*Work {
+	if workers < 1 {
+		workers = 1
+	}
+	alone := map[string]int{} // tasks by model that may be bundled
+	for i := range t.stage.Tasks {
+		k := &t.stage.Tasks[i]
+		if t.key(k) == "" && k.NumGPUs == 0 {
+			alone[k.ModelAbbr]++
+		}
+	}
+	var out []*Work
+	open := map[string]*Work{}
+	count := map[*Work]int{}
+	for i := range t.stage.Tasks {
+		k := &t.stage.Tasks[i]
+		key := t.key(k)
+		var w *Work
+		slot := "g" + key
+		limit := 0
+		switch {
+		case key != "":
+			w = open[slot]
+		case k.NumGPUs == 0:
+			slot = "m" + k.ModelAbbr
+			w = open[slot]
+			n := alone[k.ModelAbbr]
+			limit = min(max((n+workers*4-1)/(workers*4), 1), maxBundle)
+		}
+		if w == nil || limit > 0 && count[w] >= limit {
+			w = t.newWork(k, key)
+			open[slot] = w
+			out = append(out, w)
+		}
+		count[w]++
+		w.NumGPUs, w.NumProcs = max(w.NumGPUs, k.NumGPUs), max(w.NumProcs, k.NumProcs)
+		for u := range k.Units {
+			w.Units = append(w.Units, k.Units[u])
+			w.refs = append(w.refs, unitRef{i, u})
+		}
+	}
+	kept := out[:0]
+	for _, w := range out {
+		if len(w.Units) > 0 {
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+func (t *Tracker) newWork(k *task.Task, key string) *Work {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seq++
+	return &Work{
+		ID:  fmt.Sprintf("%s-%04d-%05d", t.stage.Name, t.stage.Epoch, t.seq),
+		Key: key, Model: k.Model, ModelAbbr: k.ModelAbbr, Log: k.Log,
+	}
+}
+
+// key is the group of a task's model: tasks share a worker only when the
+// model is the same, abbreviation included.
+func (t *Tracker) key(k *task.Task) string {
+	if t.stage.Group == nil {
+		return ""
+	}
+	g := t.stage.Group(k.Model)
+	if g == "" {
+		return ""
+	}
+	return g + "\x00" + k.ModelAbbr
+}
+
+// Start makes the manifest of the next attempt at w and writes it. The caller
+// starts a worker on the returned path with the secrets in its environment.
+func (t *Tracker) Start(w *Work, threads int) (m *task.Manifest, path string, secrets map[string]string, err error) {
+	w.Attempt++
+	m = &task.Manifest{
+		ID: w.ID, Attempt: w.Attempt, Run: t.stage.Run.Dir(), Stage: t.stage.Name, Model: w.Model, ModelAbbr: w.ModelAbbr,
+		Units: w.Units, Options: t.stage.Options,
+	}
+	if threads > 0 {
+		m.Options.Threads = threads
+	}
+	data, secrets, err := m.Encode()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if err := t.stage.Run.WriteFile(m.Path(), data); err != nil {
+		return nil, "", nil, err
+	}
+	return m, t.stage.Run.Path(m.Path()), secrets, nil
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// elsewhere makes a coordinator look as if it ran on another machine.
+func elsewhere(name string) LeaseOptions {
+	return LeaseOptions{
+		Interval: 5 * time.Millisecond, Watch: 200 * time.Millisecond,
+		probe: func() (string, string) { return name, "1" },
+		alive: func(int) (string, bool) { return "", false },
+	}
+}
+
+// freeze ends a coordinator as SIGKILL would: no more beats, file left behind.
+func (l *Lease) freeze() {
+	l.cancel(errors.New("killed"))
+	<-l.done
+}
+
+func TestLeaseElsewhere(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	a, err := r.Acquire(context.Background(), elsewhere("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host, pid, _, err := r.Coordinator(); err != nil || pid != os.Getpid() || host == "" {
+		t.Fatal(host, pid, err)
+	}
+	var held *HeldError
+	waited := ""
+	o := elsewhere("b")
+	o.OnWait = func(who string) { waited = who }
+	if _, err := r.Acquire(context.Background(), o); !errors.As(err, &held) || held.Pid != os.Getpid() || waited == "" {
+		t.Fatalf("a second coordinator: %v", err)
+	}
+	a.freeze()
+	b, err := r.Acquire(context.Background(), elsewhere("b"))
+	if err != nil {
+		t.Fatalf("after the first died: %v", err)
+	}
+	if b.Epoch() != a.Epoch()+1 {
+		t.Fatalf("epochs %d, %d", a.Epoch(), b.Epoch())
+	}
+	if err := b.Release(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Acquire(context.Background(), elsewhere("c"))
+	if err != nil || c.Epoch() != b.Epoch()+1 {
+		t.Fatal(err)
+	}
+	c.Release()
+	if _, err := os.Stat(r.leasePath()); err == nil {
+		t.Fatal("a released lease left its file")
+	}
+}
+
+func TestLeaseLost(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	a, err := r.Acquire(context.Background(), elsewhere("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	other := a.me
+	other.ID = "other"
+	if err := os.WriteFile(r.leasePath()+"x", other.encode(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(r.leasePath()+"x", r.leasePath()); err != nil {
+		t.Fatal(err)
+	}
+	<-a.Context().Done()
+	if !errors.Is(context.Cause(a.Context()), ErrLeaseLost) {
+		t.Fatal(context.Cause(a.Context()))
+	}
+}
+
+func TestLeaseHere(t *testing.T) {
+	t.Parallel()
+	if m, _ := thisProcess(); m == "" {
+		t.Skip("processes cannot be told apart on this system")
+	}
+	r := testRun(t)
+	a, err := r.Acquire(context.Background(), LeaseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held *HeldError
+	begin := time.Now()
+	if _, err := r.Acquire(context.Background(), LeaseOptions{}); !errors.As(err, &held) {
+		t.Fatalf("%v", err)
+	}
+	if time.Since(begin) > 2*time.Second {
+		t.Fatal("waited although the process could be looked at")
+	}
+	a.Release()
+	// one that was killed
+	cmd := exec.Command("sleep", "100")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	h := a.me
+	h.ID, h.Pid = "dead", cmd.Process.Pid
+	h.Start, _ = processStart(h.Pid)
+	os.WriteFile(r.leasePath(), h.encode(), 0o666)
+	if _, err := r.Acquire(context.Background(), LeaseOptions{}); !errors.As(err, &held) || held.Pid != h.Pid {
+		t.Fatalf("%v", err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	b, err := r.Acquire(context.Background(), LeaseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Release()
+	// a file that a dying machine left empty
+	os.WriteFile(r.leasePath(), nil, 0o666)
+	o := elsewhere("x")
+	c, err := r.Acquire(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Release()
+}
+
+// Many want a dead coordinator's run at the same time: one gets it.
+func TestLeaseRace(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		r := testRun(t)
+		dead, err := r.Acquire(context.Background(), elsewhere("dead"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dead.freeze()
+		var mu sync.Mutex
+		var got []*Lease
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				o := elsewhere(string(rune('a' + i)))
+				o.Watch = 60 * time.Millisecond
+				l, err := r.Acquire(context.Background(), o)
+				var held *HeldError
+				if err != nil && !errors.As(err, &held) {
+					t.Error(err)
+				}
+				if err == nil {
+					mu.Lock()
+					got = append(got, l)
+					mu.Unlock()
+				}
+			}()
+		}
+		wg.Wait()
+		living := 0
+		for _, l := range got {
+			time.Sleep(2 * l.opts.Interval)
+			if l.Context().Err() == nil {
+				living++
+			}
+		}
+		if living != 1 {
+			t.Fatalf("%d coordinators, %d of them living", len(got), living)
+		}
+		for _, l := range got {
+			l.Release()
+		}
+	}
+}
+
+func TestCleanTemp(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	if err := r.CleanTemp(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.CheckWritable(); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(r.Path("state", "tmp", "left"), nil, 0o666)
+	if err := r.CleanTemp(); err != nil {
+		t.Fatal(err)
+	}
+	if m, _ := filepath.Glob(r.Path("state", "tmp", "*")); len(m) != 0 {
+		t.Fatal(m)
+	}
+}
