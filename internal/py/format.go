@@ -116,7 +116,7 @@ func parseSpec(v Value, text string, align byte) (spec, error) {
 			return sp, valueErr("Cannot specify '%c' with '%s'.", sp.group, codeText(sp.typ))
 		}
 	}
-	return sp, checkBytes(sp.width)
+	return sp, checkBytes(max(sp.width, 0))
 }
 
 func codeText(c rune) string {
@@ -336,7 +336,7 @@ func formatFloatSpec(sp spec, f float64, v Value) (string, error) {
 	if prec > math.MaxInt32 {
 		return "", valueErr("precision too big")
 	}
-	if err := checkBytes(prec); err != nil {
+	if err := checkBytes(max(prec, 0)); err != nil {
 		return "", err
 	}
 	if prec < 0 {

@@ -125,9 +125,12 @@ func intText(x *big.Int) (string, error) {
 }
 
 // asciiDigits maps decimal digits of any script to ASCII and strips space
-// around; ok is false when other non-ASCII text is inside.
+// around (of ASCII only what C calls space, so not U+001C to U+001F); ok is
+// false when other non-ASCII text is inside.
 func asciiDigits(s string) (string, bool) {
-	s = StripSpace(s)
+	space := func(r rune) bool { return IsSpace(r) && (r < 0x1c || r > 0x1f) }
+	s = s[leftWhile(s, space):]
+	s = s[:rightWhile(s, space)]
 	if isASCII(s) {
 		return s, true
 	}

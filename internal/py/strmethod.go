@@ -352,6 +352,19 @@ func strReplace(s string, a []Value, n int) (Value, error) {
 	if err := checkBytes(len(s) + k*(len(to)-len(from))); err != nil {
 		return nil, err
 	}
+	if from == "" && hasSurrogate(s) { // strings.Replace would go between its bytes
+		var b strings.Builder
+		for i, n := 0, 0; ; n++ {
+			if n < k {
+				b.WriteString(to)
+			}
+			_, w := decodeRune(s[i:])
+			b.WriteString(s[i : i+w])
+			if i += w; w == 0 {
+				return b.String(), nil
+			}
+		}
+	}
 	return strings.Replace(s, from, to, limit), nil
 }
 
