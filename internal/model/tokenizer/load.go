@@ -310,6 +310,10 @@ func (t *Tokenizer) addSettings(set *settings) error {
 // index builds the tables by id and the matchers.
 func (t *Tokenizer) index(set *settings) {
 	n := int32(0)
+	uni, _ := t.model.(*unigram)
+	if uni != nil {
+		n = int32(len(uni.tokens))
+	}
 	for _, id := range t.toID {
 		n = max(n, id+1)
 	}
@@ -318,7 +322,14 @@ func (t *Tokenizer) index(set *settings) {
 	}
 	t.tokens, t.known, t.isSpec = make([]string, n), make([]bool, n), make([]bool, n)
 	for s, id := range t.toID {
-		t.tokens[id], t.known[id] = s, true
+		if !t.known[id] || s < t.tokens[id] { // of two with one id always the same
+			t.tokens[id], t.known[id] = s, true
+		}
+	}
+	if uni != nil {
+		for id, s := range uni.tokens {
+			t.tokens[id], t.known[id] = s, true
+		}
 	}
 	t.addedByID = make(map[int32]*addedToken, len(t.added))
 	raw, normed := map[string]*addedToken{}, map[string]*addedToken{}

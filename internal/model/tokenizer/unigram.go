@@ -10,6 +10,7 @@ import (
 // unigram takes the segmentation with the best sum of scores.
 type unigram struct {
 	ids          map[string]int32
+	tokens       []string // by id; a token may stand twice
 	scores       []float64
 	unk          int32 // NoID for none
 	unkScore     float64
@@ -25,7 +26,7 @@ func newUnigram(tokens []string, scores []float64, unk int32, byteFallback bool)
 	if int(unk) >= len(tokens) {
 		return nil, fmt.Errorf("model Unigram: unk_id %d with %d tokens", unk, len(tokens))
 	}
-	m := &unigram{ids: make(map[string]int32, len(tokens)), scores: scores, unk: unk, byteFallback: byteFallback}
+	m := &unigram{ids: make(map[string]int32, len(tokens)), tokens: tokens, scores: scores, unk: unk, byteFallback: byteFallback}
 	worst := math.Inf(1)
 	for i, s := range tokens {
 		m.ids[s] = int32(i)

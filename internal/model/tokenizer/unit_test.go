@@ -276,6 +276,28 @@ func TestClassTemplate(t *testing.T) {
 	}
 }
 
+func TestRepeatedTokens(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		json string
+		ids  []int32
+		want string
+	}{
+		{`{"model":{"type":"Unigram","vocab":[["a",-1],["b",-1],["a",-2]],"unk_id":0},"decoder":{"type":"Fuse"}}`, []int32{0, 1, 2}, "aba"},
+		{`{"model":{"type":"WordLevel","vocab":{"z":0,"y":0,"x":0},"unk_token":"z"}}`, []int32{0}, "x"},
+	} {
+		for range 20 { // the order of a map changes
+			tok, err := Load(fstest.MapFS{"tokenizer.json": {Data: []byte(tt.json)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tok.Decode(tt.ids, false); got != tt.want {
+				t.Fatalf("%s: %v is %q, want %q", tt.json, tt.ids, got, tt.want)
+			}
+		}
+	}
+}
+
 func TestPrefixSpace(t *testing.T) {
 	t.Parallel()
 	const model = `{"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true,"use_regex":true},
