@@ -226,12 +226,13 @@ func (l *loader) vector(v []float32, width int) *compute.Vector {
 // norm is a layer norm with its weights, which may be missing.
 type norm struct {
 	on           bool
+	width        int
 	weight, bias *compute.Vector
 }
 
 // norm reads name.weight and name.bias as far as they are wanted.
 func (l *loader) norm(name string, width int, weight, bias bool) norm {
-	n := norm{on: true}
+	n := norm{on: true, width: width}
 	if weight {
 		n.weight = l.vector(l.floats(name+".weight", width), width)
 	}
@@ -242,5 +243,5 @@ func (l *loader) norm(name string, width int, weight, bias bool) norm {
 }
 
 func (n norm) of(g *compute.Graph, x compute.Tensor, eps float32) compute.Tensor {
-	return g.LayerNorm(x, n.weight, n.bias, eps)
+	return g.LayerNorm(x, n.width, n.weight, n.bias, eps)
 }

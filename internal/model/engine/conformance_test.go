@@ -44,7 +44,7 @@ func openNet(t testing.TB, dir, isa string, threads int) *Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newModel(options{path: dir, choose: greedy}, net, dev, threads)
+	m, err := newModel(options{path: dir, choose: greedy}, net, w.state.bytes, dev, threads)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type genJob struct {
 	segs []segment // where the keys and values of ids are
 	kept int       // how many of ids they cover
 
+	memory int64 // reserved for it
+
 	reason string
 	err    error
 	done   chan struct{}
@@ -55,7 +57,11 @@ func (k *kvBlock) release() {
 // at a time.
 const tailBlock = 64
 
-func (j *genJob) finish(err error) {
+// finish frees what j holds and lets its caller go on.
+func (w *worker) finish(j *genJob, err error) {
+	w.s.mu.Lock()
+	w.s.remembered -= j.memory
+	w.s.mu.Unlock()
 	for _, s := range j.segs {
 		s.block.release()
 	}
@@ -93,7 +99,7 @@ func (w *worker) prefill(jobs []*genJob, threads int) {
 	p.begin()
 	for i, j := range jobs {
 		if j.gone.Load() {
-			j.finish(context.Canceled)
+			w.finish(j, context.Canceled)
 			continue
 		}
 		// The longest prefix that a running sequence or the one before has.
@@ -116,7 +122,7 @@ func (w *worker) prefill(jobs []*genJob, threads int) {
 			w.s.saved.Add(int64(best))
 		}
 		if err := p.add(j); err != nil {
-			j.finish(err)
+			w.finish(j, err)
 			continue
 		}
 		w.active = append(w.active, j)
@@ -284,7 +290,7 @@ func (w *worker) sweep() {
 		if j.reason == "" {
 			return false
 		}
-		j.finish(j.err)
+		w.finish(j, j.err)
 		return true
 	})
 }

@@ -33,7 +33,7 @@ type Model struct {
 	hasPad    bool
 	padded    bool // the network knows what padding does
 	eos       []int32
-	identity  func() model.Identity
+	identity  model.Identity
 	free      func()
 
 	requests atomic.Int64
@@ -63,7 +63,7 @@ func (m *Model) Stats() model.Stats {
 }
 
 // Identity names the weights, the tokenizer and the type computed in.
-func (m *Model) Identity() model.Identity { return m.identity() }
+func (m *Model) Identity() model.Identity { return m.identity }
 
 // Close ends what is in flight and frees the weights. Only once.
 func (m *Model) Close() error {

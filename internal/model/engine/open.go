@@ -8,16 +8,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"sextant/internal/model"
 	"sextant/internal/model/checkpoint"
-	"sextant/internal/model/demo"
 	"sextant/internal/model/engine/compute"
+	"sextant/internal/model/hub"
 	"sextant/internal/model/tokenizer"
 )
 
@@ -45,6 +45,14 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 			return nil, err
 		}
 	}
+	// The hash is computed beside the loading and is seldom waited for.
+	var hash string
+	var hashErr error
+	var hashing sync.WaitGroup
+	hashing.Go(func() {
+		hash, hashErr = checkpoint.Hash(ctx, folder.FS, checkpoint.HashOptions{Root: folder.Dir, CacheFile: hashCache(env), Now: time.Now})
+	})
+	defer hashing.Wait()
 	isa := ""
 	if env.Getenv != nil {
 		isa = env.Getenv("SEXTANT_ISA")
@@ -53,10 +61,19 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 	if err != nil {
 		return nil, &model.EndpointError{Err: fmt.Errorf("SEXTANT_ISA=%s: %w", isa, err), Hint: "unset it: the best instruction set is chosen by itself"}
 	}
-	m, err := openFolder(o, folder, tokFolder, dev, env.Threads)
+	m, err := openFolder(o, folder.FS, tokFolder.FS, dev, env.Threads)
 	if err != nil {
 		return nil, err
 	}
+	if hashing.Wait(); hashErr != nil {
+		m.Close()
+		return nil, loadError(o.path, hashErr)
+	}
+	if tokFolder != folder {
+		sum := sha256.Sum256([]byte(hash + " " + m.tok.(*tokenizer.Tokenizer).Hash()))
+		hash = hex.EncodeToString(sum[:])
+	}
+	m.identity = model.Identity{Name: o.path, Hash: hash, ComputeType: "float32", Backend: "engine"}
 	m.log = env.Log
 	if env.Log != nil {
 		env.Log.Debug("model loaded", "path", o.path, "instructions", dev.ISA(), "positions", m.positions, "vocabulary", m.vocab)
@@ -68,14 +85,29 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 }
 
 // resolve finds the folder of a model.
-func resolve(ctx context.Context, path, revision string, env model.Env) (fs.FS, error) {
-	if st, err := os.Stat(path); err == nil && st.IsDir() {
-		return os.DirFS(path), nil
+func resolve(ctx context.Context, path, revision string, env model.Env) (*hub.Model, error) {
+	m, err := hub.Resolve(ctx, path, hub.Options{Getenv: env.Getenv, HomeDir: env.HomeDir, Offline: env.Offline, Revision: revision, Log: env.Log})
+	var e *hub.Error
+	if errors.As(err, &e) {
+		return nil, &model.EndpointError{Err: err, Hint: e.Hint}
 	}
-	if path == demo.Name {
-		return demo.FS(), nil
+	return m, err
+}
+
+// hashCache is the file that remembers hashes of large weights, "" without a
+// home.
+func hashCache(env model.Env) string {
+	dir := ""
+	if env.Getenv != nil {
+		dir = env.Getenv("XDG_CACHE_HOME")
 	}
-	return nil, &model.EndpointError{Err: fmt.Errorf("no model folder %s", path)}
+	if dir == "" && env.HomeDir != "" {
+		dir = filepath.Join(env.HomeDir, ".cache")
+	}
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "sextant", "hashes.jsonl")
 }
 
 // openFolder loads weights and tokenizer at the same time and starts the
@@ -100,7 +132,7 @@ func openFolder(o options, folder, tokFolder fs.FS, dev *compute.Device, threads
 	if err != nil {
 		return nil, loadError(o.path, err)
 	}
-	m, err := newModel(o, net, dev, threads)
+	m, err := newModel(o, net, weights.state.bytes, dev, threads)
 	if err != nil {
 		weights.free()
 		return nil, loadError(o.path, err)
@@ -122,12 +154,6 @@ func openFolder(o options, folder, tokFolder fs.FS, dev *compute.Device, threads
 		}
 	}
 	m.setTokens(cp, tok)
-	m.identity = sync.OnceValue(func() model.Identity {
-		h := sha256.New()
-		fmt.Fprintf(h, "tokenizer %s\n", tok.Hash())
-		hashWeights(h, folder, cp.Files)
-		return model.Identity{Name: o.path, Hash: hex.EncodeToString(h.Sum(nil)), ComputeType: "float32", Backend: "engine"}
-	})
 	return m, nil
 }
 
@@ -141,22 +167,6 @@ func lastFitting(tok *tokenizer.Tokenizer, vocab int) bool {
 		}
 	}
 	return true
-}
-
-// hashWeights adds the content of the files that decide what the model says.
-func hashWeights(h io.Writer, folder fs.FS, files []string) {
-	for _, name := range append([]string{"config.json", "generation_config.json"}, files...) {
-		f, err := folder.Open(name)
-		if err != nil {
-			continue
-		}
-		fmt.Fprintf(h, "file %s\n", name)
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			fmt.Fprintf(h, "unreadable\n")
-		}
-	}
 }
 
 // loadError says which model could not be loaded, and what to do.
@@ -178,8 +188,12 @@ func loadError(path string, err error) error {
 	return e
 }
 
+// wideBytes of weights make threads that share one batch faster than one
+// thread: they wait for each other after every operation.
+const wideBytes = 64 << 20
+
 // newModel starts the workers over a loaded network.
-func newModel(o options, net network, dev *compute.Device, threads int) (*Model, error) {
+func newModel(o options, net network, weightBytes int64, dev *compute.Device, threads int) (*Model, error) {
 	sh := net.shape()
 	m := &Model{opts: o, vocab: sh.vocab, positions: sh.positions, maxSeqLen: o.maxSeqLen, padded: sh.padding}
 	if m.maxSeqLen == 0 {
@@ -196,7 +210,10 @@ func newModel(o options, net network, dev *compute.Device, threads int) (*Model,
 		}
 		passes = append(passes, &graphPass{g, net, sh})
 	}
-	m.sched = newScheduler(sh.vocab, sh.positions, passes)
+	m.sched = newScheduler(limits{
+		vocab: sh.vocab, padID: -1, positions: sh.positions, wide: weightBytes >= wideBytes,
+		tokenCost: int64(sh.layers) * int64(sh.kvWidth) * 8, memory: 2 << 30,
+	}, passes)
 	return m, nil
 }
 
@@ -214,7 +231,9 @@ func (m *Model) setTokens(cp *checkpoint.Checkpoint, tok *tokenizer.Tokenizer) {
 		}
 	}
 	m.hasPad = m.padID >= 0 && int(m.padID) < m.vocab
-	m.sched.padID = m.padID
+	if m.hasPad {
+		m.sched.padID = m.padID // no request has come yet
+	}
 	if m.eos = ids(gen, "eos_token_id"); m.eos == nil {
 		m.eos = ids(cp.Config, "eos_token_id")
 	}

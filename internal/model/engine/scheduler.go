@@ -22,12 +22,7 @@ type pass interface {
 // batches. Each worker computes with one thread as long as there is work for
 // all: threads that share nothing need not wait for one another.
 type scheduler struct {
-	maxRows   int // tokens in a batch
-	maxActive int // generations that one worker keeps going
-	vocab     int
-	padID     int32
-	positions int // longest sequence
-	window    time.Duration
+	limits
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -36,7 +31,9 @@ type scheduler struct {
 	closed  bool
 	workers int
 	busy    int // workers that compute
-	running sync.WaitGroup
+	// remembered is an estimate of the bytes of keys and values in use.
+	remembered int64
+	running    sync.WaitGroup
 
 	computed, saved, out atomic.Int64
 }
@@ -57,8 +54,26 @@ type scoreJob struct {
 // keep coming.
 const collectWindow = 200 * time.Microsecond
 
-func newScheduler(vocab, positions int, passes []pass) *scheduler {
-	s := &scheduler{maxRows: 512, maxActive: 64, vocab: vocab, positions: positions, window: collectWindow, workers: len(passes)}
+// limits are what a scheduler keeps to.
+type limits struct {
+	maxRows   int // tokens in a batch; 0: 512
+	maxActive int // generations that one worker keeps going; 0: 64
+	vocab     int
+	padID     int32
+	positions int   // longest sequence, 0 without limit
+	wide      bool  // the model is large enough for several threads to share a batch
+	tokenCost int64 // bytes that a remembered token takes
+	memory    int64 // bytes for remembered tokens; 0: no bound. One generation always runs
+}
+
+func newScheduler(l limits, passes []pass) *scheduler {
+	if l.maxRows == 0 {
+		l.maxRows = 512
+	}
+	if l.maxActive == 0 {
+		l.maxActive = 64
+	}
+	s := &scheduler{limits: l, workers: len(passes)}
 	s.wake = sync.NewCond(&s.mu)
 	for _, p := range passes {
 		s.running.Add(1)
@@ -157,7 +172,7 @@ func (w *worker) take() (scores []*scoreJob, gens []*genJob, threads int, ok boo
 		}
 		seen = n
 		s.mu.Unlock()
-		time.Sleep(s.window)
+		time.Sleep(collectWindow)
 		s.mu.Lock()
 	}
 	s.busy++
@@ -166,14 +181,30 @@ func (w *worker) take() (scores []*scoreJob, gens []*genJob, threads int, ok boo
 	scores = s.takeScores(idle + 1)
 	if room := s.maxActive - len(w.active); room > 0 && len(s.gens) > 0 {
 		k := min(room, (len(s.gens)+idle)/(idle+1))
-		gens = slices.Clone(s.gens[:k])
-		s.gens = slices.Delete(s.gens, 0, k)
+		for len(gens) < k && s.affords(s.gens[len(gens)], len(w.active)+len(gens)) {
+			gens = append(gens, s.gens[len(gens)])
+		}
+		s.gens = slices.Delete(s.gens, 0, len(gens))
 	}
 	if len(s.scores)+len(s.gens) > 0 {
 		s.wake.Signal()
 		return scores, gens, 1, true
 	}
+	if !s.wide {
+		idle = 0
+	}
 	return scores, gens, 1 + idle, true
+}
+
+// affords reserves memory for j, if there is any or w runs nothing else; the
+// caller holds mu.
+func (s *scheduler) affords(j *genJob, running int) bool {
+	j.memory = s.tokenCost * int64(len(j.ids)+min(j.max, 4*tailBlock))
+	if s.memory > 0 && s.remembered+j.memory > s.memory && running > 0 {
+		return false
+	}
+	s.remembered += j.memory
+	return true
 }
 
 // rowsPending is an upper bound of the rows that wait; the caller holds mu.
@@ -259,19 +290,17 @@ func (w *worker) score(jobs []*scoreJob, threads int) {
 
 // fail ends everything that waits or runs with err.
 func (w *worker) fail(err error) {
-	for _, j := range w.active {
-		j.finish(err)
-	}
-	w.active = nil
 	s := w.s
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range s.scores {
+	gens := append(w.active, s.gens...)
+	scores := s.scores
+	s.scores, s.gens, w.active = nil, nil, nil
+	s.mu.Unlock()
+	for _, j := range scores {
 		j.err = err
 		close(j.done)
 	}
-	for _, j := range s.gens {
-		j.finish(err)
+	for _, j := range gens {
+		w.finish(j, err)
 	}
-	s.scores, s.gens = nil, nil
 }

@@ -116,22 +116,26 @@ func (m *Matrix) Free() {
 
 // Vector is a row of numbers, or a table of rows, that graphs read.
 type Vector struct {
-	t     *C.struct_ggml_tensor
-	owner *C.struct_ggml_context
-	data  []float32
+	data  []float32 // C memory
 	Width int
 }
 
 // NewVector copies rows of width numbers.
 func NewVector(v []float32, width int) (*Vector, error) {
-	x := &Vector{Width: width}
-	x.t = C.sx_vector(C.int64_t(width), C.int64_t(len(v)/width), &x.owner)
-	if x.t == nil {
+	p := C.sx_alloc(C.size_t(len(v)) * 4)
+	if p == nil {
 		return nil, errMemory
 	}
-	x.data = unsafe.Slice((*float32)(C.ggml_get_data(x.t)), len(v))
+	x := &Vector{data: unsafe.Slice((*float32)(p), len(v)), Width: width}
 	copy(x.data, v)
 	return x, nil
+}
+
+func (v *Vector) ptr() *C.float {
+	if v == nil {
+		return nil
+	}
+	return (*C.float)(unsafe.Pointer(&v.data[0]))
 }
 
 // Rows is the number of rows.
@@ -139,9 +143,9 @@ func (v *Vector) Rows() int { return len(v.data) / v.Width }
 
 // Free gives the memory back.
 func (v *Vector) Free() {
-	if v != nil && v.owner != nil {
-		C.ggml_free(v.owner)
-		v.owner = nil
+	if v != nil && v.data != nil {
+		C.sx_release(unsafe.Pointer(&v.data[0]))
+		v.data = nil
 	}
 }
 
@@ -250,7 +254,7 @@ func (g *Graph) Embed(w *Matrix) Tensor { return Tensor{C.sx_embed(g.c, w.c)} }
 
 // Positions looks the rows' positions up in a table of vectors, with offset added.
 func (g *Graph) Positions(v *Vector, offset int) Tensor {
-	return Tensor{C.sx_positions(g.c, (*C.float)(unsafe.Pointer(&v.data[0])), C.int(v.Width), C.int(offset))}
+	return Tensor{C.sx_positions(g.c, v.ptr(), C.int(v.Width), C.int(offset))}
 }
 
 // Linear is act(x W + bias) + residual; the zero residual stands for none.
@@ -258,16 +262,9 @@ func (g *Graph) Linear(x Tensor, w *Matrix, act Activation, residual Tensor) Ten
 	return Tensor{C.sx_linear(g.c, x.t, w.c, C.int(act), residual.t)}
 }
 
-// LayerNorm normalises each row; w and b may be nil.
-func (g *Graph) LayerNorm(x Tensor, w, b *Vector, eps float32) Tensor {
-	var wt, bt *C.struct_ggml_tensor
-	if w != nil {
-		wt = w.t
-	}
-	if b != nil {
-		bt = b.t
-	}
-	return Tensor{C.sx_layernorm(g.c, x.t, wt, bt, C.float(eps))}
+// LayerNorm normalises each row of n features; w and b may be nil.
+func (g *Graph) LayerNorm(x Tensor, n int, w, b *Vector, eps float32) Tensor {
+	return Tensor{C.sx_layernorm(g.c, x.t, C.int(n), w.ptr(), b.ptr(), C.float(eps))}
 }
 
 // Add is a + b.

@@ -52,16 +52,18 @@ typedef struct {
     // scratch: nq * (total rounded up to 16, plus 16) floats.
     void (*attend)(float *out, int64_t ldo, const float *q, int64_t ldq, int nq, int hd, const sx_run *runs, int nruns,
                    int total, float scale, float *scratch);
-    void (*act)(float *x, int n, int act);
+    // y = (x - mean) / sqrt(variance + eps) * w + b; w and b may be NULL.
+    void (*layernorm)(float *y, const float *x, int n, const float *w, const float *b, float eps);
 } sx_kernels;
 
 #define SX_MAXQ 4 // most queries in one attend call
 
 #define SX_KC 256 // columns of a partial sum
 #define SX_MC 168 // rows of a block of x
+#define SX_LDA (SX_KC + 16) // their stride when packed
 
 // Floats of scratch memory that a gemm call needs.
-#define SX_GEMM_SCRATCH (SX_MC * SX_KC + 16 * 64)
+#define SX_GEMM_SCRATCH (SX_MC * SX_LDA + 16 * 64)
 
 extern const sx_kernels sx_kernels_generic;
 #if defined(__x86_64__)

@@ -94,8 +94,8 @@ TGT static void SX(act)(float *x, int n, int act) {
 
 // ---- matrix product ----
 
-// One register tile: c[mr][NR] (+)= a * b over kc columns. a is packed [kc][mr],
-// b [kc][NR]. first: c is not read. With fin set the tile is finished: bias,
+// One register tile: c[mr][NR] (+)= a * b over kc columns. a is packed
+// [mr][SX_LDA], b [kc][NR]. first: c is not read. With fin set the tile is finished: bias,
 // relu and residual.
 INLINE void SX(tile)(const int mr, float *c, int64_t ldc, const float *a, const float *b, int kc, int first, int fin,
                      const float *bias, int relu, const float *res, int64_t ldr) {
@@ -110,11 +110,10 @@ INLINE void SX(tile)(const int mr, float *c, int64_t ldc, const float *a, const 
         for (int v = 0; v < NV; v++) bv[v] = VLOAD(b + 16 * v);
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
-            V av = VSET1(a[i]);
+            V av = VSET1(a[i * SX_LDA + k]);
 #pragma GCC unroll 4
             for (int v = 0; v < NV; v++) acc[i][v] = VFMA(av, bv[v], acc[i][v]);
         }
-        a += mr;
         b += NR;
     }
 #pragma GCC unroll 16
@@ -167,20 +166,14 @@ TGT static void SX(tiles)(int mr, float *c, int64_t ldc, const float *a, const f
 TGT static void SX(gemm)(float *y, int64_t ldy, const float *x, int64_t ldx, int m, const sx_matrix *w, int p0, int p1,
                          int act, const float *res, int64_t ldr, float *scratch) {
     const int K = w->k;
-    float *pa = scratch, *edge = scratch + SX_MC * SX_KC; // edge: one tile, for the last columns
+    float *pa = scratch, *edge = scratch + SX_MC * SX_LDA; // edge: one tile, for the last columns
     for (int i0 = 0; i0 < m; i0 += SX_MC) {
         const int mc = m - i0 < SX_MC ? m - i0 : SX_MC;
         for (int k0 = 0; k0 < K; k0 += SX_KC) {
             const int kc = K - k0 < SX_KC ? K - k0 : SX_KC;
             const int first = k0 == 0, fin = k0 + kc == K;
-            for (int i = 0; i < mc; i += MR) { // pack rows of x: [tile][k][row]
-                const int mr = mc - i < MR ? mc - i : MR;
-                float *d = pa + (size_t)i * kc;
-                for (int r = 0; r < mr; r++) {
-                    const float *s = x + (i0 + i + r) * ldx + k0;
-                    for (int k = 0; k < kc; k++) d[k * mr + r] = s[k];
-                }
-            }
+            // the rows of x at a stride that spreads them over the cache
+            for (int i = 0; i < mc; i++) memcpy(pa + (size_t)i * SX_LDA, x + (i0 + i) * ldx + k0, kc * sizeof(float));
             for (int p = p0; p < p1; p++) {
                 const float *b = w->w + ((size_t)p * K + k0) * NR;
                 const float *bias = w->bias ? w->bias + (size_t)p * NR : NULL;
@@ -190,7 +183,7 @@ TGT static void SX(gemm)(float *y, int64_t ldy, const float *x, int64_t ldx, int
                     const int mr = mc - i < MR ? mc - i : MR;
                     float *c = y + (i0 + i) * ldy + col;
                     const float *rs = res ? res + (i0 + i) * ldr + col : NULL;
-                    const float *a = pa + (size_t)i * kc;
+                    const float *a = pa + (size_t)i * SX_LDA;
                     if (width == NR) {
                         SX(tiles)(mr, c, ldy, a, b, kc, first, fin, bias, act == SX_ACT_RELU, act > SX_ACT_RELU ? NULL : rs, ldr);
                     } else {
@@ -212,6 +205,33 @@ TGT static void SX(gemm)(float *y, int64_t ldy, const float *x, int64_t ldx, int
             }
         }
     }
+}
+
+// ---- layer norm ----
+
+TGT static void SX(layernorm)(float *y, const float *x, int n, const float *w, const float *b, float eps) {
+    V s = VSET1(0.0f), q = VSET1(0.0f);
+    float mean = 0, var = 0;
+    int i;
+    for (i = 0; i + 16 <= n; i += 16) s = VADD(s, VLOAD(x + i));
+    for (; i < n; i++) mean += x[i];
+    mean = (mean + SX(hsum)(s)) / n;
+    const V m = VSET1(mean);
+    for (i = 0; i + 16 <= n; i += 16) {
+        V d = VSUB(VLOAD(x + i), m);
+        q = VFMA(d, d, q);
+    }
+    for (; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    var = (var + SX(hsum)(q)) / n;
+    const float scale = 1.0f / sqrtf(var + eps);
+    const V sv = VSET1(scale);
+    for (i = 0; i + 16 <= n; i += 16) {
+        V t = VMUL(VSUB(VLOAD(x + i), m), sv);
+        if (w) t = VMUL(t, VLOAD(w + i));
+        if (b) t = VADD(t, VLOAD(b + i));
+        VSTORE(y + i, t);
+    }
+    for (; i < n; i++) y[i] = (x[i] - mean) * scale * (w ? w[i] : 1) + (b ? b[i] : 0);
 }
 
 // ---- attention ----
@@ -313,4 +333,4 @@ TGT static void SX(attend)(float *out, int64_t ldo, const float *q, int64_t ldq,
     }
 }
 
-const sx_kernels SX(sx_kernels) = {SX_NAME, MR, NR, SX(gemm), SX(lse), SX(attend), SX(act)};
+const sx_kernels SX(sx_kernels) = {SX_NAME, MR, NR, SX(gemm), SX(lse), SX(attend), SX(layernorm)};

@@ -174,23 +174,31 @@ struct ggml_tensor *sx_linear(sx_graph *g, struct ggml_tensor *x, const sx_matri
     return custom(g, w->n, src, res ? 2 : 1, linear_run, a);
 }
 
-struct ggml_tensor *sx_ggml_linear(sx_graph *g, struct ggml_tensor *x, struct ggml_tensor *w) { return ggml_mul_mat(g->ctx, w, x); }
+typedef struct {
+    sx_graph *g;
+    struct ggml_tensor *x;
+    const float *w, *b;
+    int n;
+    float eps;
+} layernorm_args;
 
-struct ggml_tensor *sx_layernorm(sx_graph *g, struct ggml_tensor *x, struct ggml_tensor *w, struct ggml_tensor *b, float eps) {
-    struct ggml_tensor *t = ggml_norm(g->ctx, x, eps);
-    if (w) t = ggml_mul(g->ctx, t, w);
-    if (b) t = ggml_add(g->ctx, t, b);
-    return t;
+static void layernorm_run(struct ggml_tensor *dst, int ith, int nth, void *arg) {
+    const layernorm_args *a = arg;
+    const float *x = ggml_get_data(a->x);
+    float *y = ggml_get_data(dst);
+    int from, to;
+    share(a->g->batch.rows, ith, nth, &from, &to);
+    for (int i = from; i < to; i++)
+        a->g->ks->layernorm(y + (size_t)i * a->n, x + (size_t)i * a->n, a->n, a->w, a->b, a->eps);
+}
+
+struct ggml_tensor *sx_layernorm(sx_graph *g, struct ggml_tensor *x, int n, const float *w, const float *b, float eps) {
+    layernorm_args *a = args(g, sizeof *a);
+    *a = (layernorm_args){g, x, w, b, n, eps};
+    return custom(g, n, &x, 1, layernorm_run, a);
 }
 
 struct ggml_tensor *sx_add(sx_graph *g, struct ggml_tensor *a, struct ggml_tensor *b) { return ggml_add(g->ctx, a, b); }
-
-struct ggml_tensor *sx_vector(int64_t n0, int64_t n1, struct ggml_context **owner) {
-    struct ggml_init_params p = {ggml_tensor_overhead() + (size_t)(n0 * n1) * sizeof(float) + 256, NULL, false};
-    *owner = ggml_init(p);
-    if (!*owner) return NULL;
-    return n1 > 1 ? ggml_new_tensor_2d(*owner, GGML_TYPE_F32, n0, n1) : ggml_new_tensor_1d(*owner, GGML_TYPE_F32, n0);
-}
 
 // ---- attention ----
 

@@ -66,16 +66,11 @@ size_t sx_graph_memory(const sx_graph *g);
 struct ggml_tensor *sx_embed(sx_graph *g, const sx_matrix *w);
 struct ggml_tensor *sx_positions(sx_graph *g, const float *table, int width, int offset);
 struct ggml_tensor *sx_linear(sx_graph *g, struct ggml_tensor *x, const sx_matrix *w, int act, struct ggml_tensor *res);
-struct ggml_tensor *sx_layernorm(sx_graph *g, struct ggml_tensor *x, struct ggml_tensor *w, struct ggml_tensor *b, float eps);
+// n is the number of features of x; w and b may be NULL.
+struct ggml_tensor *sx_layernorm(sx_graph *g, struct ggml_tensor *x, int n, const float *w, const float *b, float eps);
 struct ggml_tensor *sx_add(sx_graph *g, struct ggml_tensor *a, struct ggml_tensor *b);
 // qkv: each row holds heads*hd of queries, then kv_heads*hd of keys, then of values.
 struct ggml_tensor *sx_attention(sx_graph *g, struct ggml_tensor *qkv, int layer, int heads, int kv_heads, int hd, float scale);
 void sx_head(sx_graph *g, struct ggml_tensor *x, const sx_matrix *w);
-
-// ggml's own product, for comparison: y = W x with W [n][k] not packed.
-struct ggml_tensor *sx_ggml_linear(sx_graph *g, struct ggml_tensor *x, struct ggml_tensor *w);
-
-// A tensor of our own with its memory, for norms and the like.
-struct ggml_tensor *sx_vector(int64_t n0, int64_t n1, struct ggml_context **owner);
 
 #endif
