@@ -389,6 +389,17 @@ func TestBrokenTransfers(t *testing.T) {
 			if ranged != tt.ranges {
 				t.Errorf("ranges asked for: %v, want %v", ranged, tt.ranges)
 			}
+			if tt.times < 100 { // each fault costs one transfer and no more
+				n := 0
+				for _, s := range h.log() {
+					if strings.HasPrefix(s, "GET /model.safetensors") {
+						n++
+					}
+				}
+				if want := tt.times + 1; n != want && tt.fault != "longer" {
+					t.Errorf("%d transfers of the weights, want %d", n, want)
+				}
+			}
 			if len(o.slept) == 0 {
 				t.Error("no wait before trying again")
 			}
@@ -418,6 +429,21 @@ func TestResumeLater(t *testing.T) {
 	checkModel(t, h, m, wholeModel...)
 	if !slices.Contains(h.log(), "GET /model.safetensors bytes=777777-") {
 		t.Errorf("requests %v", h.log())
+	}
+}
+
+// TestDeadCDN: the address of a CDN is signed and must not come out.
+func TestDeadCDN(t *testing.T) {
+	t.Parallel()
+	h := newFakeHub(t)
+	h.cdn.Close()
+	o := h.outside(t, nil)
+	_, err := Resolve(t.Context(), testRepo, o.Options)
+	if err == nil || !strings.Contains(err.Error(), "could not download model.safetensors: "+strings.TrimPrefix(h.cdn.URL, "http://")) {
+		t.Errorf("error %v", err)
+	}
+	if s := fmt.Sprint(err, o.logs); strings.Contains(s, "secretsignature") {
+		t.Errorf("the signature came out: %s", s)
 	}
 }
 

@@ -279,16 +279,11 @@ func (t *Tokenizer) idFor(content string) int32 {
 // addSettings enters the tokens of tokenizer_config.json: those of
 // added_tokens_decoder, then the special ones that are not there yet.
 func (t *Tokenizer) addSettings(set *settings) error {
-	special := map[string]bool{}
-	for _, r := range set.roles() {
-		special[r.Content] = true
-	}
 	ids := slices.Collect(maps.Keys(set.AddedTokens))
 	slices.Sort(ids)
 	for _, id := range ids {
 		a := *set.AddedTokens[id]
 		a.ID = t.idFor(a.Content)
-		a.Special = a.Special || special[a.Content]
 		if err := t.addToken(&a); err != nil {
 			return err
 		}

@@ -187,7 +187,7 @@ func TestLossyUTF8(t *testing.T) {
 	for in, want := range map[string]string{
 		"ok": "ok", "\xe4\xb8\xad": "中", "\xe4\xb8": "\uFFFD", "\xe4\xb8x": "\uFFFDx", "\xf0\x9f\x98": "\uFFFD",
 		"\xe0\x80\x80": "\uFFFD\uFFFD\uFFFD", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "\xf0\x80": "\uFFFD\uFFFD",
-		"\xc3\xc3\xa9": "\uFFFDé", "\x80\x80": "\uFFFD\uFFFD", "\xf5": "\uFFFD", "\xe4\xb8\xe4\xb8\xad": "\uFFFD中",
+		"\xc3\xc3\xa9": "\uFFFDé", "\x80\x80": "\uFFFD\uFFFD", "\xf5": "\uFFFD", "\xf4\x90\x80\x80": "\uFFFD\uFFFD\uFFFD\uFFFD", "\xe4\xb8\xe4\xb8\xad": "\uFFFD中",
 	} {
 		if got := lossyUTF8([]byte(in)); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
@@ -273,6 +273,28 @@ func TestClassTemplate(t *testing.T) {
 		if got, err := tok.Encode("a", true); err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, %v, want %v", tt.config, got, err, tt.want)
 		}
+	}
+}
+
+// TestRolesAreSpecial: a token with a role is special, whatever its flag says.
+func TestRolesAreSpecial(t *testing.T) {
+	t.Parallel()
+	tok, err := Load(fstest.MapFS{
+		"tokenizer.json": {Data: []byte(`{"added_tokens":[{"id":1,"content":"<e>"},{"id":2,"content":"<p>"}],"model":{"type":"WordLevel","vocab":{"a":0}}}`)},
+		"tokenizer_config.json": {Data: []byte(`{"eos_token":"<e>","pad_token":{"content":"<p>"},"unk_token":"<u>",
+			"added_tokens_decoder":{"1":{"content":"<e>","special":false}}}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tok.Decode([]int32{0, 1, 2, 3}, true); got != "a" {
+		t.Errorf("%q", got)
+	}
+	if got := tok.Decode([]int32{0, 1, 2, 3}, false); got != "a <e> <p> <u>" {
+		t.Errorf("%q", got)
+	}
+	if tok.EOS() != 1 || tok.PAD() != 2 || tok.UNK() != 3 || tok.VocabSize() != 4 {
+		t.Errorf("%+v of %d", tok.Special(), tok.VocabSize())
 	}
 }
 
