@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
@@ -356,22 +357,17 @@ func (m *Model) Probe(ctx context.Context, need model.Need) error {
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	sum := 0.0
 	for _, lp := range a.LogProbs {
 		if !(lp <= 0) { // NaN too
 			return &model.EndpointError{Err: fmt.Errorf("%s gives the log-probability %v: its weights are broken", m.opts.path, lp)}
 		}
-		sum += lp
 	}
 	b, err := m.Score(ctx, model.ScoreRequest{Text: text})
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	for _, lp := range b.LogProbs {
-		sum -= lp
-	}
-	if sum != 0 {
-		return &model.EndpointError{Err: fmt.Errorf("%s scores the same text differently (by %g)", m.opts.path, sum)}
+	if !slices.Equal(a.LogProbs, b.LogProbs) {
+		return &model.EndpointError{Err: fmt.Errorf("%s scores the same text differently when asked again", m.opts.path)}
 	}
 	if need.Generate {
 		if _, err := m.Generate(ctx, model.Request{Text: text, MaxTokens: 1}); err != nil {
