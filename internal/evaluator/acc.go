@@ -2,25 +2,48 @@ package evaluator
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"strings"
 
 	"sextant/internal/py"
 )
 
 func init() {
-	Classes.Register(Class{New: simple(accuracy)}, "AccEvaluator")
+	Classes.Register(Class{New: simple(lengths, accuracy)}, "AccEvaluator")
 }
 
+// Wordings of the original for predictions and references that are not as many.
+const (
+	lengths      = "predictions and references have different length. len(predictions): %d, len(references): %d"
+	lengthsShort = "predictions and references have different length"
+	lengthsDot   = "predictions and references have different length."
+	lengthsRefrs = "preds and refrs have different length"
+)
+
 // simple makes a Class.New of an evaluator without options (but for
-// pred_postprocessor, which Run applies).
-func simple(f func(Input) (Result, error)) func(*py.Dict) (Evaluator, error) {
-	return func(*py.Dict) (Evaluator, error) { return fn(f), nil }
+// pred_postprocessor, which Run applies). When predictions and references are
+// not as many, the result is an error text in the given words, as it is in the
+// original when score is called by itself; Run refuses such input before.
+func simple(wording string, f func(Input) (Result, error)) func(*py.Dict) (Evaluator, error) {
+	return func(*py.Dict) (Evaluator, error) {
+		return fn(func(in Input) (Result, error) {
+			if wording != "" && len(in.Predictions) != len(in.References) {
+				msg := wording
+				if strings.Contains(msg, "%d") {
+					msg = fmt.Sprintf(msg, len(in.Predictions), len(in.References))
+				}
+				return Result{Metrics: py.DictOf("error", msg)}, nil
+			}
+			return f(in)
+		}), nil
+	}
 }
 
 type fn func(Input) (Result, error)
 
 func (f fn) Evaluate(ctx context.Context, in Input) (Result, error) {
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
 	}
 	return f(in)

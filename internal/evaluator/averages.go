@@ -7,10 +7,10 @@ import (
 )
 
 func init() {
-	Classes.Register(Class{New: simple(averageOf("ppl", "average_ppl"))}, "AveragePPLEvaluator")
-	Classes.Register(Class{New: simple(averageOf("mink", "average_mink"))}, "AverageMinKEvaluator")
-	Classes.Register(Class{New: simple(averageInferencePPL)}, "AverageInferencePPLEvaluator")
-	Classes.Register(Class{New: simple(bitsPerCharacter)}, "BPCEvaluator")
+	Classes.Register(Class{New: simple("", averageOf("ppl", "average_ppl"))}, "AveragePPLEvaluator")
+	Classes.Register(Class{New: simple("", averageOf("mink", "average_mink"))}, "AverageMinKEvaluator")
+	Classes.Register(Class{New: simple("", averageInferencePPL)}, "AverageInferencePPLEvaluator")
+	Classes.Register(Class{New: simple("", bitsPerCharacter)}, "BPCEvaluator")
 }
 
 // column is a numeric member of the prediction records.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"sextant/internal/sharedtest"
 	"sextant/internal/sharedtest/refjson"
 )
+
+var update = flag.Bool("update", false, "write the list of what is pending")
 
 // accepted reads the differences that we accept: file, case, reason.
 func accepted(t testing.TB) map[string]string {
@@ -95,6 +98,17 @@ func same(got, want py.Value) bool {
 }
 
 func table(v py.Value) (out []*py.Dict) {
+	if cols, ok := v.(*py.Dict); ok { // a dict of columns
+		for _, e := range cols.Entries() {
+			for i, x := range e.Val.(*py.List).Items {
+				if i == len(out) {
+					out = append(out, py.NewDict())
+				}
+				out[i].Set(e.Key, x)
+			}
+		}
+		return out
+	}
 	l, _ := v.(*py.List)
 	if l == nil {
 		return nil
@@ -165,7 +179,12 @@ func TestConformanceEvaluators(t *testing.T) {
 			if r.Has("error") {
 				good = errClass(err) == r.Str("error")
 			} else {
-				good = err == nil && same(got, r.Get("result"))
+				want := r.Get("result")
+				if name == "EMEvaluator" {
+					sortAnswers(got)
+					sortAnswers(want)
+				}
+				good = err == nil && same(got, want)
 			}
 			if reason, listed := acc[key]; listed {
 				used[key] = true
@@ -209,17 +228,18 @@ func TestConformanceEvaluators(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := strings.Join(pending, "\n") + "\n"; got != string(want) {
-		t.Errorf("testdata/pending.txt is to read:\n%s", got)
+		if *update {
+			if err := os.WriteFile("testdata/pending.txt", []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		t.Errorf("testdata/pending.txt is to read (-update writes it):\n%s", got)
 	}
 }
 
 // score is what the original's score method returns: metrics with details.
 func score(class Class, cfg *py.Dict, in Input) (py.Value, error) {
-	if in.References != nil && len(in.Predictions) != len(in.References) && !checksLengthItself[cfg.Str("type")[strings.LastIndexByte(cfg.Str("type"), '.')+1:]] {
-		// here the original's evaluators each answer with an error text; Run
-		// refuses such input before any evaluator sees it
-		return py.DictOf("error", fmt.Sprintf("predictions and references have different length. len(predictions): %d, len(references): %d", len(in.Predictions), len(in.References))), nil
-	}
 	ev, err := class.New(cfg)
 	if err != nil {
 		return nil, err
@@ -234,8 +254,6 @@ func score(class Class, cfg *py.Dict, in Input) (py.Value, error) {
 	}
 	return d, nil
 }
-
-var checksLengthItself = map[string]bool{}
 
 // scripted answers each replica with the next of its answers.
 type scripted struct {
@@ -370,5 +388,17 @@ func TestConformanceAverages(t *testing.T) {
 		if err != nil || !same(got, r.Get("result")) {
 			t.Errorf("line %d: %s, %v, want %s", i+1, py.Repr(got), err, py.Repr(r.Get("result")))
 		}
+	}
+}
+
+// sortAnswers sorts details/*/answer, which the original takes from a set.
+func sortAnswers(v py.Value) {
+	d, _ := v.(*py.Dict)
+	if d.List("details") == nil {
+		return
+	}
+	for _, it := range d.List("details").Items {
+		l := it.(*py.Dict).List("answer")
+		sort.Slice(l.Items, func(i, j int) bool { return py.Str(l.Items[i]) < py.Str(l.Items[j]) })
 	}
 }

@@ -281,8 +281,8 @@ func detailList(v py.Value) []*py.Dict {
 	return out
 }
 
-// flag is the verdict in a detail: the first of its three names that is there.
-func flag(d *py.Dict) (right, ok bool) {
+// verdict is what is said in a detail: the first of its three names that is there.
+func verdict(d *py.Dict) (right, ok bool) {
 	for _, k := range []string{"correct", "is_correct", "cascade_correct"} {
 		if v := d.Get(k); v != nil {
 			return py.Truth(v), true
@@ -298,7 +298,7 @@ func flags(ds []*py.Dict, rows int) []bool {
 	}
 	out := make([]bool, rows)
 	for i, d := range ds {
-		right, ok := flag(d)
+		right, ok := verdict(d)
 		if !ok {
 			return nil
 		}
@@ -420,7 +420,7 @@ func join(out *Result, in Input, details []detail, n int, ks []int) error {
 			return py.Errorf("AssertionError", "question %s has %d details where there are %d replicas", g.name, len(g.members), n)
 		}
 		for _, m := range g.members {
-			_, ok := flag(m)
+			_, ok := verdict(m)
 			flagged = flagged || ok
 		}
 	}
@@ -433,7 +433,7 @@ func join(out *Result, in Input, details []detail, n int, ks []int) error {
 		if passes && g.lost == 0 {
 			c := 0
 			for _, m := range g.members {
-				if right, _ := flag(m); right {
+				if right, _ := verdict(m); right {
 					c++
 				}
 			}

@@ -5,9 +5,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/dlclark/regexp2"
-
 	"sextant/internal/py"
+	"sextant/internal/py/pyre"
 	"sextant/internal/source"
 )
 
@@ -280,16 +279,12 @@ func containsFold(text, word string) bool {
 }
 
 func (p *optionPattern) match(text, opts string) (string, bool, error) {
-	re, err := compile(strings.ReplaceAll(p.expr, "OPT", opts), regexp2.Singleline)
-	if err != nil {
-		return "", false, err
-	}
-	whole, g, ok, err := re.search(text)
+	whole, one, ok, err := search(strings.ReplaceAll(p.expr, "OPT", opts), pyre.DotAll, text)
 	if err != nil || !ok {
 		return "", false, err
 	}
-	if len(g) > 0 && g[0] != "" {
-		return g[0], true, nil
+	if one != "" {
+		return one, true, nil
 	}
 	return whole, true, nil
 }

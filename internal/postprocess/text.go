@@ -1,11 +1,13 @@
 package postprocess
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 	"unicode/utf8"
 
 	"sextant/internal/py"
+	"sextant/internal/py/pyre"
 	"sextant/internal/source"
 )
 
@@ -215,15 +217,8 @@ func lastOption(text string, kw *py.Dict) (py.Value, error) {
 		}
 		return text[i : i+runeLen(text[i:])], nil
 	}
-	p, err := compile("(["+opts+"])(?![\\s\\S]*["+opts+"])", 0)
-	if err != nil {
-		return nil, err
-	}
-	_, g, _, err := p.search(text)
-	if err != nil || len(g) == 0 {
-		return "", err
-	}
-	return g[0], nil
+	_, one, _, err := search("(["+opts+"])(?![\\s\\S]*["+opts+"])", 0, text)
+	return one, err
 }
 
 // thinkPred is what a pattern finds, stripped, or else the text.
@@ -253,18 +248,15 @@ func groupOne(text string, kw *py.Dict, key string) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	p, err := compile(expr, 0)
+	p, err := pyre.Compile(expr, 0)
 	if err != nil {
-		return "", false, &source.Diagnostic{Pos: kw.PosOf(key), Msg: err.Error(), Err: err}
+		return "", false, &source.Diagnostic{Pos: kw.PosOf(key), Msg: fmt.Sprintf("bad pattern: %v", err), Err: err}
 	}
-	_, g, ok, err := p.search(text)
-	if err != nil || !ok {
-		return "", false, err
-	}
-	if len(g) == 0 {
+	if p.NumGroups() == 0 {
 		return "", false, source.Errorf(kw.PosOf(key), "%s has no group in parentheses", key)
 	}
-	return g[0], true, nil
+	_, one, ok, err := search(expr, 0, text)
+	return one, ok, err
 }
 
 // xmlTag is the content of the last element of a tag such as <conclude>.

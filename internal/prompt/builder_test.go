@@ -1,11 +1,13 @@
 package prompt
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"sextant/internal/dataset"
 	"sextant/internal/py"
+	"sextant/internal/py/pyrand"
 	"sextant/internal/source"
 )
 
@@ -131,6 +133,37 @@ func TestRetrievers(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+func TestRandomRetriever(t *testing.T) {
+	t.Parallel()
+	s := &dataset.Set{Output: "a", N: 1}
+	for i := range 10 {
+		s.Train = append(s.Train, py.DictOf("q", i, "a", i%2))
+	}
+	s.Test = s.Train
+	cfg := py.DictOf("prompt_template", py.DictOf("template", "{q}"), "retriever", py.DictOf("type", "opencompass.openicl.icl_retriever.icl_random_retriever.RandomRetriever", "ice_num", 4))
+	b, err := New(cfg, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// numpy.random.seed(43), then choice(10, 4, replace=False) for each row in turn
+	rs := pyrand.NewRandomState(43)
+	varied := false
+	for row := range s.Test {
+		want, got := rs.Choice(10, 4, false), b.ExampleIDs(row)
+		if !slices.Equal(got, want) {
+			t.Errorf("row %d: %v, want %v", row, got, want)
+		}
+		varied = varied || !slices.Equal(got, b.ExampleIDs(0))
+	}
+	if !varied {
+		t.Error("all rows have the same examples")
+	}
+	cfg.Dict("retriever").Set("ice_num", 11)
+	if _, err := New(cfg, s); err == nil || !strings.Contains(err.Error(), "10 rows") {
+		t.Errorf("11 of 10 rows: %v", err)
 	}
 }
 
