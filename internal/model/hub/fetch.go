@@ -488,7 +488,7 @@ func (r *repo) body(ctx context.Context, name string, u *url.URL, m *meta, f *os
 			return 0, sum, &localError{err}
 		}
 	}
-	if err := r.copyBody(resp.Body, stop, name, m, f, &have, sum); err != nil {
+	if err := r.copyBody(ctx, resp.Body, stop, name, m, f, &have, sum); err != nil {
 		return have, sum, stalled(ctx, err)
 	}
 	return have, sum, nil
@@ -496,7 +496,7 @@ func (r *repo) body(ctx context.Context, name string, u *url.URL, m *meta, f *os
 
 // copyBody writes body to f from where f stands; have counts bytes on disk.
 // Each read pushes the deadline of the transfer out.
-func (r *repo) copyBody(body io.Reader, stop *time.Timer, name string, m *meta, f *os.File, have *int64, sum hash.Hash) error {
+func (r *repo) copyBody(ctx context.Context, body io.Reader, stop *time.Timer, name string, m *meta, f *os.File, have *int64, sum hash.Hash) error {
 	buf := make([]byte, 1<<18)
 	for {
 		n, err := body.Read(buf)
@@ -522,6 +522,9 @@ func (r *repo) copyBody(body io.Reader, stop *time.Timer, name string, m *meta, 
 		}
 		if err == io.EOF {
 			return nil // whether it was enough is for the caller to say
+		}
+		if err == nil {
+			err = ctx.Err() // what is buffered would still be read
 		}
 		if err != nil {
 			return fmt.Errorf("transfer broke off after %d bytes: %w", *have, err)
