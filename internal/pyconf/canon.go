@@ -1,0 +1,116 @@
+package pyconf
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"math/big"
+	"sort"
+	"strconv"
+
+	"sextant/internal/py"
+)
+
+// Canon writes what a config means in a form that two loaders can compare
+// (docs/dialect.md, "Canonical form"): ASCII JSON without blanks, of the
+// variables that are no imports, in their order.
+//
+//	None, True, 3, "text"  as in JSON     1.5 → ["f","1.5"]
+//	dict → ["d",[key,value],…]  list → ["l",…]  tuple → ["t",…]  set → ["set",…] sorted by their JSON
+//	lazy reference → its dotted name      function → ["function"]  module → ["module"]
+//	anything else → ["object",type name]
+func Canon(c *Config) []byte {
+	return appendCanon(nil, c.allData(), ",")
+}
+
+// CanonHash is the SHA-256 of Canon in hex.
+func CanonHash(c *Config) string {
+	h := sha256.Sum256(Canon(c))
+	return hex.EncodeToString(h[:])
+}
+
+var canonJSON = py.JSONOptions{EnsureASCII: true, ItemSep: ",", KeySep: ":"}
+
+func canonString(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			out, err := py.AppendJSON(b, s, canonJSON)
+			if err != nil {
+				return strconv.AppendQuoteToASCII(b, s) // text always is JSON
+			}
+			return out
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+func appendCanon(b []byte, v py.Value, sep string) []byte {
+	seq := func(tag string, items []py.Value) {
+		b = append(append(append(b, '[', '"'), tag...), '"')
+		for _, it := range items {
+			b = appendCanon(append(b, sep...), it, sep)
+		}
+		b = append(b, ']')
+	}
+	one := func(s ...string) {
+		b = append(b, '[')
+		for i, x := range s {
+			if i > 0 {
+				b = append(b, sep...)
+			}
+			b = canonString(b, x)
+		}
+		b = append(b, ']')
+	}
+	switch x := v.(type) {
+	case nil:
+		return append(b, "null"...)
+	case bool:
+		return strconv.AppendBool(b, x)
+	case int:
+		return strconv.AppendInt(b, int64(x), 10)
+	case *big.Int:
+		return x.Append(b, 10)
+	case string:
+		return canonString(b, x)
+	case float64:
+		one("f", py.FormatFloat(x))
+	case *py.Dict:
+		b = append(b, `["d"`...)
+		for _, e := range x.Entries() {
+			b = append(append(b, sep...), '[')
+			b = appendCanon(b, e.Key, sep)
+			b = append(b, sep...)
+			b = appendCanon(b, e.Val, sep)
+			b = append(b, ']')
+		}
+		b = append(b, ']')
+	case *py.List:
+		seq("l", x.Items)
+	case *py.Tuple:
+		seq("t", x.Items)
+	case *py.Set:
+		items := append([]py.Value(nil), x.Items()...)
+		keys := make([]string, len(items))
+		idx := make([]int, len(items))
+		for i, it := range items {
+			keys[i], idx[i] = string(appendCanon(nil, it, ", ")), i
+		}
+		sort.SliceStable(idx, func(i, j int) bool { return keys[idx[i]] < keys[idx[j]] })
+		for i, j := range idx {
+			items[i] = x.Items()[j]
+		}
+		seq("set", items)
+	case *Lazy:
+		return canonString(b, x.Path())
+	default:
+		switch t := py.TypeName(v); t {
+		case "function", "module":
+			one(t)
+		default:
+			one("object", t)
+		}
+	}
+	return b
+}

@@ -1,0 +1,357 @@
+package pyconf
+
+import (
+	"sextant/internal/py"
+	"sextant/internal/source"
+)
+
+// The semantics of dicts that come from a base file or are a finished config
+// (docs/dialect.md, "ConfigDict"): py.Dict with Config set.
+
+// maxData bounds how deep data nests. CPython gives up near 1000 levels.
+const maxData = 400
+
+var errTooDeep = &py.Exception{Class: "RecursionError", Msg: "maximum recursion depth exceeded: data is nested too deeply, or contains itself"}
+
+// checkDepth makes sure that walking v ends. Only containers are walked.
+func (in *interp) checkDepth(v py.Value) error {
+	switch v.(type) {
+	case *py.List, *py.Tuple, *py.Dict:
+		budget := 1 << 20
+		if !depthOK(v, 0, &budget) {
+			return errTooDeep
+		}
+	}
+	return nil
+}
+
+func depthOK(v py.Value, depth int, budget *int) bool {
+	if *budget--; *budget < 0 || depth > maxData {
+		return false
+	}
+	switch x := v.(type) {
+	case *py.List:
+		for _, it := range x.Items {
+			if isContainer(it) && !depthOK(it, depth+1, budget) {
+				return false
+			}
+		}
+	case *py.Tuple:
+		for _, it := range x.Items {
+			if isContainer(it) && !depthOK(it, depth+1, budget) {
+				return false
+			}
+		}
+	case *py.Dict:
+		for _, e := range x.Entries() {
+			if isContainer(e.Val) && !depthOK(e.Val, depth+1, budget) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isContainer(v py.Value) bool {
+	switch v.(type) {
+	case *py.List, *py.Tuple, *py.Dict:
+		return true
+	}
+	return false
+}
+
+// configHook is what storing a value in a ConfigDict makes of it: plain dicts
+// become ConfigDicts, lists and tuples are rebuilt, ConfigDicts are shared.
+func configHook(in *interp, v py.Value, depth int) (py.Value, error) {
+	if depth > maxData {
+		return nil, errTooDeep
+	}
+	switch x := v.(type) {
+	case *py.Dict:
+		if x.Config {
+			return x, nil
+		}
+		return configConvert(in, x, depth, configHook)
+	case *py.List:
+		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
+		var err error
+		for i, it := range x.Items {
+			if l.Items[i], err = configHook(in, it, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return l, in.work(len(x.Items))
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		var err error
+		for i, it := range x.Items {
+			if t.Items[i], err = configHook(in, it, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return t, in.work(len(x.Items))
+	}
+	return v, nil
+}
+
+// work accounts for copying n items.
+func (in *interp) work(n int) error {
+	in.steps += n
+	if err := in.tick(); err != nil {
+		return err
+	}
+	return in.charge(48 + 32*n)
+}
+
+func configConvert(in *interp, x *py.Dict, depth int, f func(*interp, py.Value, int) (py.Value, error)) (*py.Dict, error) {
+	d := x.Copy()
+	d.Config = true
+	es := d.Entries()
+	for i := range es {
+		v, err := f(in, es[i].Val, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		es[i].Val = v
+	}
+	return d, in.work(2 * len(es))
+}
+
+// toConfig is the conversion that a finished file goes through: every dict at
+// any depth becomes a new ConfigDict, every list a new list.
+func toConfig(in *interp, v py.Value, depth int) (py.Value, error) {
+	if depth > maxData {
+		return nil, errTooDeep
+	}
+	switch x := v.(type) {
+	case *py.Dict:
+		return configConvert(in, x, depth, toConfig)
+	case *py.List:
+		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		if x.Pos != nil {
+			l.Pos = append([]source.Pos(nil), x.Pos...)
+		}
+		var err error
+		for i, it := range x.Items {
+			if l.Items[i], err = toConfig(in, it, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return l, in.work(len(x.Items))
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		var err error
+		for i, it := range x.Items {
+			if t.Items[i], err = toConfig(in, it, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return t, in.work(len(x.Items))
+	}
+	return v, nil
+}
+
+// configCopy is ConfigDict.copy: nested ConfigDicts are shared, lists copied.
+func configCopy(x *py.Dict) *py.Dict {
+	c := x.Copy()
+	es := c.Entries()
+	for i := range es {
+		es[i].Val = rebuildLists(es[i].Val)
+	}
+	return c
+}
+
+func rebuildLists(v py.Value) py.Value {
+	switch x := v.(type) {
+	case *py.List:
+		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			l.Items[i] = rebuildLists(it)
+		}
+		return l
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			t.Items[i] = rebuildLists(it)
+		}
+		return t
+	}
+	return v
+}
+
+// configUpdate is ConfigDict.update: dicts on both sides are merged.
+func configUpdate(in *interp, d, o *py.Dict) error {
+	return configUpdateDepth(in, d, o, 0)
+}
+
+func configUpdateDepth(in *interp, d, o *py.Dict, depth int) error {
+	if depth > maxData {
+		return errTooDeep
+	}
+	if err := in.tick(); err != nil {
+		return err
+	}
+	for _, e := range append([]py.Entry(nil), o.Entries()...) {
+		if old, ok := d.Get(e.Key).(*py.Dict); ok {
+			if v, ok := e.Val.(*py.Dict); ok {
+				if old.Config {
+					if err := configUpdateDepth(in, old, v, depth+1); err != nil {
+						return err
+					}
+				} else {
+					for _, e := range append([]py.Entry(nil), v.Entries()...) {
+						if err := old.Put(e); err != nil {
+							return err
+						}
+					}
+				}
+				continue
+			}
+		}
+		v, err := configHook(in, e.Val, depth+1)
+		if err != nil {
+			return err
+		}
+		e.Val = v
+		if err := d.Put(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deepCopier is copy.deepcopy: what was one object stays one object.
+type deepCopier struct {
+	in   *interp
+	seen map[any]py.Value
+}
+
+func (c *deepCopier) copy(v py.Value, depth int) (py.Value, error) {
+	if depth > maxData {
+		return nil, errTooDeep
+	}
+	switch v.(type) {
+	case *py.List, *py.Dict, *py.Tuple, *py.Set, *Lazy:
+		if r, ok := c.seen[v]; ok {
+			return r, nil
+		}
+	}
+	var err error
+	switch x := v.(type) {
+	case *py.List:
+		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
+		c.seen[x] = l
+		for i, it := range x.Items {
+			if l.Items[i], err = c.copy(it, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return l, c.in.work(len(x.Items))
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		same := true
+		for i, it := range x.Items {
+			if t.Items[i], err = c.copy(it, depth+1); err != nil {
+				return nil, err
+			}
+			same = same && identical(t.Items[i], it)
+		}
+		if same {
+			t = x
+		}
+		c.seen[x] = t
+		return t, c.in.work(len(x.Items))
+	case *py.Dict:
+		d := &py.Dict{At: x.At, Config: x.Config}
+		c.seen[x] = d
+		for _, e := range x.Entries() {
+			if e.Key, err = c.copy(e.Key, depth+1); err != nil {
+				return nil, err
+			}
+			if e.Val, err = c.copy(e.Val, depth+1); err != nil {
+				return nil, err
+			}
+			if x.Config { // storing in a ConfigDict rebuilds lists
+				e.Val = rebuildLists(e.Val)
+			}
+			if err := d.Put(e); err != nil {
+				return nil, err
+			}
+		}
+		return d, c.in.work(2 * d.Len())
+	case *py.Set:
+		s := &py.Set{At: x.At, Frozen: x.Frozen}
+		c.seen[x] = s
+		for _, it := range x.Items() {
+			if it, err = c.copy(it, depth+1); err != nil {
+				return nil, err
+			}
+			if err := s.Add(it); err != nil {
+				return nil, err
+			}
+		}
+		return s, nil
+	case *Lazy:
+		l := x.copy()
+		c.seen[x] = l
+		return l, nil
+	case *Module:
+		return nil, py.Errorf("TypeError", "cannot pickle 'module' object")
+	case *fileObj:
+		return nil, py.Errorf("TypeError", "cannot pickle '_io.TextIOWrapper' object")
+	case *iterator:
+		if x.typ == "generator" {
+			return nil, py.Errorf("TypeError", "cannot pickle 'generator' object")
+		}
+	}
+	return v, nil
+}
+
+// copyValue is copy.copy.
+func copyValue(v py.Value) py.Value {
+	switch x := v.(type) {
+	case *py.List:
+		return &py.List{At: x.At, Items: append([]py.Value(nil), x.Items...), Pos: append([]source.Pos(nil), x.Pos...)}
+	case *py.Dict:
+		if x.Config {
+			return configCopy(x)
+		}
+		return x.Copy()
+	case *py.Set:
+		s := &py.Set{At: x.At, Frozen: x.Frozen}
+		for _, it := range x.Items() {
+			_ = s.Add(it) // it came out of a set
+		}
+		return s
+	}
+	return v
+}
+
+// plain is ConfigDict.to_dict: plain dicts, lazy references as text.
+func plain(v py.Value) py.Value {
+	switch x := v.(type) {
+	case *py.Dict:
+		c := x.Copy()
+		c.Config = false
+		es := c.Entries()
+		for i := range es {
+			es[i].Val = plain(es[i].Val)
+		}
+		return c
+	case *py.List:
+		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			l.Items[i] = plain(it)
+		}
+		return l
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			t.Items[i] = plain(it)
+		}
+		return t
+	case *Lazy:
+		return x.Path()
+	}
+	return v
+}

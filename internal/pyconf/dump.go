@@ -1,0 +1,279 @@
+package pyconf
+
+import (
+	"math"
+	"math/big"
+	"sort"
+	"strings"
+
+	"sextant/internal/py"
+	"sextant/internal/pyconf/syntax"
+	"sextant/internal/source"
+)
+
+// Dump writes data as a config file that loads to the same data, here and in
+// OpenCompass, in the layout of mmengine's Config.dump: one variable a line,
+// keys sorted by their text, dict(…) for dicts (docs/dialect.md, "Dump").
+//
+// Loading it again gives the keys in the order of SortKeys. Values that no
+// file can hold, such as functions, are left out where they are variables and
+// become None with a comment elsewhere. Text that a placeholder of classic
+// mode would match is escaped.
+func Dump(data *py.Dict) string {
+	d := dumper{shadow: map[string]bool{}}
+	entries := sortedEntries(data)
+	for _, e := range entries {
+		if s, ok := e.Key.(string); ok {
+			d.shadow[s] = true
+		}
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		if _, opaque := plainText(e.Val); opaque {
+			continue
+		}
+		if s, ok := e.Key.(string); ok && d.identifier(s) {
+			b.WriteString(s)
+			b.WriteByte('=')
+		} else {
+			b.WriteString("globals()[" + d.scalar(e.Key) + "]=")
+		}
+		b.WriteString(d.value(e.Val, ""))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// SortKeys returns data with the keys of every dict in the order that a dump
+// loads with: by their text. Positions are kept, values shared.
+func SortKeys(data *py.Dict) *py.Dict { return sortValue(data).(*py.Dict) }
+
+func sortValue(v py.Value) py.Value {
+	switch x := v.(type) {
+	case *py.Dict:
+		d := &py.Dict{At: x.At, Config: x.Config}
+		for _, e := range sortedEntries(x) {
+			e.Val = sortValue(e.Val)
+			_ = d.Put(e) // the key came out of a dict
+		}
+		return d
+	case *py.List:
+		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			l.Items[i] = sortValue(it)
+		}
+		return l
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			t.Items[i] = sortValue(it)
+		}
+		return t
+	}
+	return v
+}
+
+func sortedEntries(d *py.Dict) []py.Entry {
+	es := append([]py.Entry(nil), d.Entries()...)
+	keys := make([]string, len(es))
+	idx := make([]int, len(es))
+	for i, e := range es {
+		keys[i], idx[i] = py.Str(e.Key), i
+	}
+	sort.SliceStable(idx, func(i, j int) bool { return keys[idx[i]] < keys[idx[j]] })
+	out := make([]py.Entry, len(es))
+	for i, j := range idx {
+		out[i] = es[j]
+	}
+	return out
+}
+
+type dumper struct {
+	shadow map[string]bool // variables, which hide functions of their name
+}
+
+// identifier reports whether s can stand before an = as it is.
+func (d *dumper) identifier(s string) bool {
+	if s == "" || syntax.IsKeyword(s) || s == "__debug__" {
+		return false
+	}
+	for i := 0; i < len(s); i++ { // ASCII only: Python would normalise the rest
+		c := s[i]
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9' || i == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// plainText is the literal of a value that is neither text, number nor
+// container; opaque is true when there is none.
+func plainText(v py.Value) (s string, opaque bool) {
+	switch x := v.(type) {
+	case nil, bool, int, *big.Int, py.Bytes:
+		return py.Repr(x), false
+	case string, float64, *py.List, *py.Tuple, *py.Dict, *py.Set, *py.Range, *Lazy, complexNum:
+		return "", false
+	case *sentinel:
+		if x == ellipsis {
+			return "...", false
+		}
+	}
+	return "", true
+}
+
+func (d *dumper) scalar(v py.Value) string {
+	switch x := v.(type) {
+	case string:
+		return quote(x)
+	case float64:
+		return d.float(x)
+	case *Lazy:
+		return quote(x.Path())
+	case *py.Range:
+		if !d.shadow["range"] {
+			return x.PyRepr()
+		}
+		var items []string
+		for it := range x.PyIter() {
+			items = append(items, py.Repr(it))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case complexNum:
+		return x.PyRepr()
+	case *py.Tuple:
+		return d.value(x, "")
+	case *py.Set:
+		return d.value(x, "")
+	}
+	s, opaque := plainText(v)
+	if opaque {
+		return "None" // with a comment, see value
+	}
+	return s
+}
+
+func (d *dumper) float(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		if d.shadow["float"] {
+			return "(1e999-1e999)"
+		}
+		return "float('nan')"
+	case math.IsInf(f, 0):
+		s := "float('inf')"
+		if d.shadow["float"] {
+			s = "1e999"
+		}
+		if f < 0 {
+			s = "-" + s
+		}
+		return s
+	}
+	return py.FormatFloat(f)
+}
+
+// quote is Python's repr of a text, made safe against the placeholders that
+// classic mode replaces in the text of a file.
+func quote(s string) string {
+	q := py.Repr(s)
+	if strings.Contains(q, "{{") && reAnyHolder.MatchString(s) {
+		for strings.Contains(q, "{{") {
+			q = strings.ReplaceAll(q, "{{", `{\x7b`)
+		}
+	}
+	return q
+}
+
+// value writes a value; ind is the indentation of the line it begins on.
+func (d *dumper) value(v py.Value, ind string) string {
+	in := ind + "    "
+	seq := func(open, close string, items []py.Value) string {
+		var b strings.Builder
+		b.WriteString(open + "\n")
+		for _, it := range items {
+			b.WriteString(in + d.value(it, in) + ",")
+			if _, opaque := plainText(it); opaque {
+				b.WriteString("  # " + py.TypeName(it) + " cannot be written to a file")
+			}
+			b.WriteByte('\n')
+		}
+		b.WriteString(in + close)
+		return b.String()
+	}
+	switch x := v.(type) {
+	case *py.List:
+		if len(x.Items) == 0 {
+			return "[]"
+		}
+		return seq("[", "]", x.Items)
+	case *py.Tuple:
+		if len(x.Items) == 0 {
+			return "()"
+		}
+		return seq("(", ")", x.Items)
+	case *py.Set:
+		items := make([]string, 0, x.Len())
+		for _, it := range x.Items() {
+			items = append(items, d.scalar(it))
+		}
+		sort.Strings(items)
+		s := "{" + strings.Join(items, ", ") + "}"
+		if len(items) == 0 {
+			s = "{*()}"
+		}
+		if x.Frozen && !d.shadow["frozenset"] {
+			s = "frozenset(" + s + ")"
+		}
+		return s
+	case *py.Dict:
+		return d.dict(x, ind)
+	}
+	return d.scalar(v)
+}
+
+func (d *dumper) dict(x *py.Dict, ind string) string {
+	in := ind + "    "
+	es := sortedEntries(x)
+	mapping := d.shadow["dict"]
+	for _, e := range es {
+		s, ok := e.Key.(string)
+		if !ok || !d.identifier(s) {
+			mapping = true
+		}
+	}
+	if len(es) == 0 {
+		if mapping {
+			return "{}"
+		}
+		return "dict()"
+	}
+	var b strings.Builder
+	open, close := "dict(", ")"
+	if mapping {
+		open, close = "{", "}"
+		if !d.shadow["dict"] {
+			open, close = "dict({", "})"
+		}
+	}
+	b.WriteString(open)
+	for i, e := range es {
+		b.WriteString("\n" + in)
+		if mapping {
+			b.WriteString(d.scalar(e.Key) + ": ")
+		} else {
+			b.WriteString(e.Key.(string) + "=")
+		}
+		b.WriteString(d.value(e.Val, in))
+		if i < len(es)-1 {
+			b.WriteByte(',')
+		}
+		if _, opaque := plainText(e.Val); opaque {
+			b.WriteString("  # " + py.TypeName(e.Val) + " cannot be written to a file")
+			if i == len(es)-1 {
+				b.WriteString("\n" + in)
+			}
+		}
+	}
+	return b.String() + close
+}

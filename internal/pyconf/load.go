@@ -1,0 +1,460 @@
+package pyconf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"sextant/internal/py"
+	"sextant/internal/pyconf/syntax"
+	"sextant/internal/registry"
+	"sextant/internal/source"
+)
+
+// enter begins the execution of a file and checks for cycles.
+func (in *interp) enter(p filePath, text string, from source.Pos) (*module, error) {
+	in.loads++
+	in.textSum += len(text)
+	if in.textSum > in.o.MaxText || in.loads > maxLoads {
+		return nil, &source.Diagnostic{Pos: from, Msg: "config imports too much: the same files over and over?"}
+	}
+	f := in.set.Add(p.shown(), text, from)
+	m := &module{in: in, file: f, path: p, globals: py.NewDict(), from: from}
+	for _, o := range in.loading {
+		if o.path.id() == p.id() {
+			var chain []string
+			on := false
+			for _, l := range in.loading {
+				on = on || l == o
+				if on {
+					chain = append(chain, path.Base(filepath.ToSlash(l.path.shown())))
+				}
+			}
+			chain = append(chain, path.Base(filepath.ToSlash(p.shown())))
+			return nil, &source.Diagnostic{Pos: from, Msg: "configs import each other in a circle: " + strings.Join(chain, " → "),
+				Hint: "move what both need into a third file"}
+		}
+	}
+	if len(in.loading) >= maxImportDepth {
+		return nil, &source.Diagnostic{Pos: from, Msg: "configs import each other too deeply"}
+	}
+	in.loading = append(in.loading, m)
+	if p.abs != "" {
+		in.fs.addRoot(filepath.Dir(p.abs))
+	}
+	return m, nil
+}
+
+func (in *interp) leave() { in.loading = in.loading[:len(in.loading)-1] }
+
+const (
+	maxImportDepth = 64
+	maxLoads       = 100000
+)
+
+// syntaxErrors places the mistakes of a text in its file.
+func syntaxErrors(f *source.File, err error) error {
+	var list syntax.Errors
+	if !errors.As(err, &list) {
+		return err
+	}
+	var out source.List
+	for _, e := range list {
+		d := &source.Diagnostic{Pos: f.Pos(int(e.Start)), Msg: e.Msg, Hint: e.Hint}
+		if e.End > e.Start {
+			d.End = f.Pos(int(e.End))
+		}
+		out = append(out, d)
+	}
+	if len(out) == 1 {
+		return out[0]
+	}
+	return out
+}
+
+func (f *fault) diagnostic(file *source.File) *source.Diagnostic {
+	return &source.Diagnostic{Pos: file.Pos(int(f.at.Start)), End: file.Pos(int(f.at.End)), Msg: f.msg, Hint: f.hint}
+}
+
+// loadLazy executes a file by the lazy algorithm (docs/dialect.md, "Lazy
+// mode"). The result holds plain dicts; the caller converts.
+func (in *interp) loadLazy(p filePath, text string, from source.Pos) (*module, error) {
+	m, err := in.enter(p, text, from)
+	if err != nil {
+		return nil, err
+	}
+	defer in.leave()
+	m.lazy = true
+	pl := in.cache.get(p.id(), text)
+	m.plan = pl
+	if pl.err != nil {
+		return nil, syntaxErrors(m.file, pl.err)
+	}
+	if pl.lazyOK != nil {
+		return nil, pl.lazyOK.diagnostic(m.file)
+	}
+	g := m.globals
+	for _, e := range []py.Entry{{Key: "LazyObject", Val: lazyClass}, {Key: "__file__", Val: p.name}} {
+		_ = g.Put(e) // keys are strings
+	}
+	if err := m.loadBases(); err != nil {
+		return nil, err
+	}
+	m.names = make(map[string]bool, len(pl.names))
+	for n := range pl.names {
+		m.names[n] = true
+	}
+	for _, b := range m.bases {
+		for n := range b.names {
+			m.names[n] = true
+		}
+	}
+	for _, s := range pl.froms {
+		if err := m.bindBase(s); err != nil {
+			return nil, err
+		}
+	}
+	_ = g.Put(py.Entry{Key: "__builtins__", Val: builtins["__builtins__"]})
+	for i, l := range pl.merged {
+		_ = g.Put(py.Entry{Key: pl.roots[i], Val: l.copy()})
+	}
+	return m, m.run(pl.body)
+}
+
+// lazyClass is what the name LazyObject is bound to while a file runs.
+var lazyClass = &builtin{name: "LazyObject", typ: true, fn: func(c *callArgs) (py.Value, source.Pos, error) {
+	return nil, 0, fatalf("`LazyObject` is not part of the config dialect").WithHint("write from module import name")
+}}
+
+// run executes the statements of a file.
+func (m *module) run(body []syntax.Stmt) error {
+	fr := &frame{in: m.in, m: m}
+	_, err := fr.block(body)
+	if r, ok := err.(*raised); ok {
+		return r.diagnostic(m.in.set)
+	}
+	return err
+}
+
+// loadBases loads the files of the read_base block. Mistakes in several of
+// them are reported together.
+func (m *module) loadBases() error {
+	m.bases = map[string]*base{}
+	var errs source.List
+	for _, s := range m.plan.bases {
+		mod := moduleString(s)
+		if _, ok := m.bases[mod]; ok && len(errs) > 0 {
+			continue
+		}
+		at := m.file.Pos(int(s.ModAt))
+		p, text, err := m.in.findBase(m, s)
+		if err == nil {
+			var b *module
+			b, err = m.in.loadLazy(p, text, at)
+			if err == nil {
+				var vars *py.Dict
+				if vars, err = b.variables(); err == nil {
+					m.bases[mod] = &base{vars: vars, names: b.names, path: p}
+				}
+			}
+		}
+		if err == nil {
+			continue
+		}
+		ds := source.Diagnostics(err)
+		if len(ds) == 0 {
+			return fmt.Errorf("load %s: %w", mod, err)
+		}
+		for _, d := range ds {
+			if d.Err != nil && (errors.Is(d.Err, m.in.ctx.Err())) {
+				return err
+			}
+			if d.Pos == 0 {
+				d.Pos, d.End = at, m.file.Pos(int(s.ModEnd))
+			}
+		}
+		errs = append(errs, ds...)
+		m.bases[mod] = nil
+		if m.in.checkStop() != nil || len(errs) >= 10 {
+			break
+		}
+	}
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return errs
+}
+
+// variables is the result of a file: its globals without the loader's own,
+// as ConfigDicts.
+func (m *module) variables() (*py.Dict, error) {
+	out := &py.Dict{Config: true, At: m.file.Base()}
+	for _, e := range m.globals.Entries() {
+		k, ok := e.Key.(string)
+		if !ok || strings.HasPrefix(k, "__") || k == "LazyObject" {
+			continue
+		}
+		v, err := toConfig(m.in, e.Val, 0)
+		if err != nil {
+			return nil, m.dataError(e, err)
+		}
+		e.Val = v
+		_ = out.Put(e) // the key is a string
+	}
+	return out, nil
+}
+
+func (m *module) dataError(e py.Entry, err error) error {
+	d, ok := err.(*source.Diagnostic)
+	if !ok {
+		d = &source.Diagnostic{Msg: fmt.Sprintf("variable `%v`: %v", e.Key, err), Err: err}
+		var x *py.Exception
+		if errors.As(err, &x) {
+			d.Msg = fmt.Sprintf("variable `%v`: %s", e.Key, strings.TrimPrefix(x.Msg, "maximum recursion depth exceeded: "))
+		}
+	}
+	if d.Pos == 0 {
+		d.Pos = orPos(e.Pos, e.KeyPos)
+	}
+	return d
+}
+
+// bindBase copies what an import names out of a loaded base, before the file
+// itself begins.
+func (m *module) bindBase(s *syntax.ImportFrom) error {
+	mod := moduleString(s)
+	b := m.bases[mod]
+	if b == nil || isBuiltinModule(mod) {
+		return nil
+	}
+	for i := range s.Names {
+		a := &s.Names[i]
+		if a.Name == "*" {
+			for _, e := range b.vars.Entries() {
+				_ = m.globals.Put(e) // the key is a string
+			}
+			return nil
+		}
+		v, ok := b.vars.Lookup(a.Name)
+		if !ok {
+			d := &source.Diagnostic{Pos: m.file.Pos(int(a.At)), End: m.file.Pos(int(a.End)),
+				Msg: fmt.Sprintf("`%s` is not defined in %s", a.Name, b.path.shown())}
+			keys := stringKeys(b.vars)
+			if near := registry.Nearest(a.Name, keys); near != "" {
+				d.Hint = fmt.Sprintf("did you mean %q?", near)
+			} else if defined := ownNames(b); len(defined) > 0 {
+				d.Hint = "it defines " + strings.Join(defined, ", ")
+			}
+			return d
+		}
+		_ = m.globals.Put(py.Entry{Key: a.Bound(), Val: v, Pos: b.vars.PosOf(a.Name), KeyPos: m.file.Pos(int(a.At))})
+	}
+	return nil
+}
+
+// ownNames are the variables of a base that somebody could want, shortened.
+func ownNames(b *base) []string {
+	var out []string
+	for _, k := range stringKeys(b.vars) {
+		if b.names[k] || strings.HasPrefix(k, "_") {
+			continue
+		}
+		switch b.vars.Get(k).(type) {
+		case *py.Dict, *py.List:
+		default:
+			continue
+		}
+		if len(out) == 6 {
+			return append(out, "…")
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// candidate is a place where a base file may be.
+type candidate struct {
+	p    filePath
+	read string // what to hand to files.read
+}
+
+func (in *interp) onDisk(name string) candidate {
+	abs := in.fs.abs(name)
+	return candidate{filePath{name: name, abs: abs}, abs}
+}
+
+func inCatalog(rel string) (candidate, bool) {
+	rel = path.Clean(rel)
+	if rel == ".." || strings.HasPrefix(rel, "../") {
+		return candidate{}, false
+	}
+	return candidate{filePath{name: catalogPrefix + rel, cat: rel}, catalogPrefix + rel}, true
+}
+
+// candidates lists where the base of an import may be, in order: beside the
+// file, in --config-dir, in the catalog.
+func (in *interp) candidates(m *module, s *syntax.ImportFrom) []candidate {
+	var out []candidate
+	cat := func(rel string) {
+		if c, ok := inCatalog(rel); ok && in.fs.catalog != nil {
+			out = append(out, c)
+		}
+	}
+	rel := moduleFile(s.Module)
+	if s.Level > 0 {
+		up := strings.Repeat("../", s.Level-1)
+		if m.path.abs == "" {
+			cat(path.Dir(m.path.cat) + "/" + up + rel)
+			return out
+		}
+		dir := dirName(m.path.name)
+		if dir != "" && !strings.HasSuffix(dir, "/") {
+			dir += "/"
+		}
+		c := in.onDisk(dir + up + rel)
+		out = append(out, c)
+		// the same place in another tree of configs
+		for _, tree := range in.trees {
+			if within(tree, c.p.abs) && c.p.abs != tree {
+				if r, err := filepath.Rel(tree, c.p.abs); err == nil {
+					if in.configDir != "" && in.configDir != tree {
+						out = append(out, in.onDisk(filepath.Join(in.configDir, r)))
+					}
+					cat(filepath.ToSlash(r))
+				}
+				break
+			}
+		}
+		if in.configDir != "" {
+			out = append(out, in.onDisk(filepath.Join(in.configDir, rel)))
+		}
+		cat(rel)
+		return out
+	}
+	for _, root := range in.importRoots {
+		out = append(out, in.onDisk(filepath.Join(root, rel)))
+	}
+	if rest, ok := strings.CutPrefix(rel, "opencompass/configs/"); ok {
+		if in.configDir != "" {
+			out = append(out, in.onDisk(filepath.Join(in.configDir, rest)))
+		}
+		cat(rest)
+	}
+	return out
+}
+
+// findBase finds and reads the file that an import of read_base names.
+func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, error) {
+	mod := moduleString(s)
+	at, end := m.file.Pos(int(s.ModAt)), m.file.Pos(int(s.ModEnd))
+	if s.Level == 0 && !strings.Contains(s.Module, ".") {
+		return filePath{}, "", &source.Diagnostic{Pos: at, End: end, Msg: fmt.Sprintf("`%s` is a package, not a config file", mod),
+			Hint: "for a file beside this one write from ." + mod + " import …"}
+	}
+	cands := in.candidates(m, s)
+	var firstErr error
+	for i, c := range cands {
+		b, err := in.fs.read(c.read)
+		if errors.Is(err, errOutside) && i == 0 && s.Level > 1 && m.path.abs != "" {
+			b, err = in.readAbove(m, s, c)
+		}
+		if err == nil {
+			if len(b) > in.o.MaxText {
+				return filePath{}, "", &source.Diagnostic{Pos: at, End: end, Msg: c.p.shown() + " is too large for a config"}
+			}
+			return c.p, string(b), nil
+		}
+		if firstErr == nil && !errors.Is(err, fs.ErrNotExist) {
+			firstErr = fmt.Errorf("%s %s", c.p.shown(), missing(err))
+		}
+	}
+	d := &source.Diagnostic{Pos: at, End: end, Msg: fmt.Sprintf("config %s not found", mod)}
+	if firstErr != nil {
+		d.Msg = fmt.Sprintf("config %s not found: %v", mod, firstErr)
+	}
+	d.Hint = in.missingBaseHint(s, cands)
+	return filePath{}, "", d
+}
+
+// readAbove reads a config in a folder above the roots that dots lead to: the
+// tree there becomes readable, as far as links do not leave it.
+func (in *interp) readAbove(m *module, s *syntax.ImportFrom, c candidate) ([]byte, error) {
+	dir := filepath.Dir(m.path.abs)
+	for i := 1; i < s.Level; i++ {
+		dir = filepath.Dir(dir)
+	}
+	if dir == "/" || !within(dir, c.p.abs) {
+		return nil, errOutside
+	}
+	f := newFiles(in.fs.cwd, nil)
+	defer f.close()
+	f.addRoot(dir)
+	return f.read(c.read)
+}
+
+// missingBaseHint names the files nearest to the one that is not there.
+func (in *interp) missingBaseHint(s *syntax.ImportFrom, cands []candidate) string {
+	want := s.Module[strings.LastIndexByte(s.Module, '.')+1:]
+	prefix := strings.TrimSuffix(strings.Repeat(".", s.Level)+s.Module, want)
+	var all []string
+	seen := map[string]bool{}
+	for _, c := range cands {
+		names, err := in.fs.list(path.Dir(filepath.ToSlash(c.read)))
+		if err != nil {
+			continue
+		}
+		for _, n := range names {
+			if stem, ok := strings.CutSuffix(n, ".py"); ok && !seen[stem] {
+				seen[stem] = true
+				all = append(all, stem)
+			}
+		}
+	}
+	sort.Strings(all)
+	if near := registry.Nearest(want, all); near != "" {
+		return "did you mean " + prefix + near + "?"
+	}
+	if len(all) > 0 {
+		var like []string
+		for _, n := range all {
+			if i := strings.IndexByte(want, '_'); i > 0 && strings.HasPrefix(n, want[:i]) {
+				like = append(like, n)
+			}
+		}
+		if len(like) == 0 {
+			like = all
+		}
+		if len(like) > 6 {
+			like = append(like[:6:6], "…")
+		}
+		return "there are " + strings.Join(like, ", ")
+	}
+	var places []string
+	for _, c := range cands {
+		places = append(places, c.p.shown())
+	}
+	if len(places) == 0 {
+		return ""
+	}
+	if len(places) > 4 {
+		places = append(places[:4:4], "…")
+	}
+	return "looked for " + strings.Join(places, ", ")
+}
+
+// note hands a text of the config to whoever collects notes.
+func (in *interp) note(s string) {
+	if in.o.Notes != nil && in.noted < maxNotes {
+		in.noted += len(s)
+		_, _ = in.o.Notes.Write([]byte(s)) // notes are best effort
+	}
+}
+
+const maxNotes = 1 << 20
