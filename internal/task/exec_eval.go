@@ -126,7 +126,6 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 				col = make([]py.Value, n)
 				in.Columns[k] = col
 				in.Keys = append(in.Keys, k)
-				in.Keys = append(in.Keys, k)
 			}
 			col[i] = e.Val
 		}
