@@ -37,6 +37,9 @@ func Binary(op string, a, b Value) (Value, error) {
 			return v, err
 		}
 	}
+	if op == "@" {
+		return nil, unsupported(op, a, b)
+	}
 	if op == "%" {
 		if s, ok := a.(string); ok {
 			return anyStr(Percent(s, b))
@@ -238,6 +241,9 @@ func trueDiv(x, y *big.Int) (Value, error) {
 		return nil, Errorf("ZeroDivisionError", "division by zero")
 	}
 	f, _ := new(big.Rat).SetFrac(x, y).Float64() // nearest, half to even
+	if x.Sign() == 0 && y.Sign() < 0 {
+		f = math.Copysign(0, -1)
+	}
 	if math.IsInf(f, 0) {
 		return nil, Errorf("OverflowError", "integer division result too large for a float")
 	}
@@ -548,10 +554,7 @@ func repeat(seq, times Value) (Value, error) {
 	}
 	n, ok := small(times)
 	if !ok {
-		if toBig(times).Sign() > 0 {
-			return nil, Errorf("OverflowError", "cannot fit 'int' into an index-sized integer")
-		}
-		n = 0
+		return nil, Errorf("OverflowError", "cannot fit 'int' into an index-sized integer")
 	}
 	n = max(n, 0)
 	total := func(size, limit int) int {

@@ -340,11 +340,11 @@ func contains(box, v Value) (bool, error) {
 		if b, ok := v.(Bytes); ok {
 			return strings.Contains(string(x), string(b)), nil
 		}
-		n, err := Index(v)
-		if err != nil {
+		if !isInt(v) {
 			return false, typeErr("a bytes-like object is required, not '%s'", TypeName(v))
 		}
-		if n < 0 || n > 255 {
+		n, ok := small(v)
+		if !ok || n < 0 || n > 255 {
 			return false, valueErr("byte must be in range(0, 256)")
 		}
 		return strings.IndexByte(string(x), byte(n)) >= 0, nil

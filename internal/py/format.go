@@ -27,6 +27,13 @@ func isAlign(c rune) bool { return c == '<' || c == '>' || c == '=' || c == '^' 
 
 func parseSpec(v Value, text string, align byte) (spec, error) {
 	sp := spec{fill: ' ', align: align, width: -1, prec: -1}
+	switch v.(type) {
+	case string:
+		sp.typ = 's'
+	case float64:
+	default:
+		sp.typ = 'd'
+	}
 	rs := Runes(text)
 	i := 0
 	peek := func(c rune) bool { return i < len(rs) && rs[i] == c }
@@ -170,7 +177,7 @@ func formatStr(s, text string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case sp.typ != 0 && sp.typ != 's':
+	case sp.typ != 's':
 		return "", unknownCode(sp, s)
 	case sp.sign == ' ':
 		return "", valueErr("Space not allowed in string format specifier")
@@ -210,6 +217,9 @@ func pad(s string, fill rune, align byte, width int) (string, error) {
 }
 
 func formatInt(sp spec, v Value) (string, error) {
+	if strings.IndexRune("bcdoxXn", sp.typ) < 0 {
+		return "", unknownCode(sp, v)
+	}
 	if sp.prec >= 0 {
 		return "", valueErr("Precision not allowed in integer format specifier")
 	}
@@ -225,7 +235,9 @@ func formatInt(sp spec, v Value) (string, error) {
 			return "", valueErr("Sign not allowed with integer format specifier 'c'")
 		case sp.alt:
 			return "", valueErr("Alternate form (#) not allowed with integer format specifier 'c'")
-		case !x.IsInt64() || x.Int64() < 0 || x.Int64() > utf8.MaxRune:
+		case !x.IsInt64():
+			return "", Errorf("OverflowError", "Python int too large to convert to C long")
+		case x.Int64() < 0 || x.Int64() > utf8.MaxRune:
 			return "", Errorf("OverflowError", "%%c arg not in range(0x110000)")
 		}
 		if sp.align == '=' {
@@ -240,9 +252,6 @@ func formatInt(sp spec, v Value) (string, error) {
 		base, prefix = 16, "0x"
 	case 'X':
 		base, prefix = 16, "0X"
-	case 'd', 'n', 0:
-	default:
-		return "", unknownCode(sp, v)
 	}
 	var digits string
 	if n, ok := v.(int); ok && base == 10 {
@@ -380,6 +389,9 @@ func floatText(f float64, typ byte, prec int, alt, addDot bool) string {
 	switch typ {
 	case 'r':
 		s = FormatFloat(f)
+		if i := strings.IndexByte(s, 'e'); alt && i >= 0 && strings.IndexByte(s, '.') < 0 {
+			s = s[:i] + "." + s[i:]
+		}
 	case 'f':
 		s = strconv.FormatFloat(f, 'f', prec, 64)
 		if alt && prec == 0 {

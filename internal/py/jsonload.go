@@ -258,7 +258,7 @@ func (d *decoder) escape(b []byte, i, open int) ([]byte, int, error) {
 	case 'u':
 		r, ok := d.hex4(i + 2)
 		if !ok {
-			return nil, 0, d.fail("Invalid \\uXXXX escape", i+2)
+			return nil, 0, d.fail("Invalid \\uXXXX escape", i+1)
 		}
 		i += 6
 		if r >= 0xd800 && r < 0xdc00 && strings.HasPrefix(d.s[i:], `\u`) {

@@ -16,6 +16,7 @@ type method[T any] struct {
 	min, max int
 	names    string // of the parameters that may be given by keyword, space separated
 	fn       func(recv T, a []Value, n int) (Value, error)
+	paren    bool                                                // wrong counts are told as "f() takes …"
 	raw      func(recv T, args []Value, kw *Dict) (Value, error) // instead of fn
 }
 
@@ -30,7 +31,7 @@ func bind[T any](class, name string, recv T, m method[T]) MethodFunc {
 		}
 		if n < m.min || n > m.max {
 			if kw.Len() == 0 {
-				return nil, countErr(class, name, m.min, m.max, n, m.names != "")
+				return nil, countErr(class, name, m.min, m.max, n, m.names != "" || m.paren)
 			}
 		}
 		a := make([]Value, m.max)
@@ -66,6 +67,8 @@ func countErr(class, name string, lo, hi, n int, keywords bool) error {
 		return typeErr("%s.%s() takes no arguments (%d given)", class, name, n)
 	case lo == 1 && hi == 1:
 		return typeErr("%s.%s() takes exactly one argument (%d given)", class, name, n)
+	case keywords && n < lo:
+		return typeErr("%s() takes at least %d argument%s (%d given)", name, lo, plural(lo), n)
 	case keywords:
 		return typeErr("%s() takes at most %d argument%s (%d given)", name, hi, plural(hi), n)
 	case lo == hi:
@@ -197,6 +200,11 @@ func countIn(items []Value, v Value) (Value, error) {
 
 // indexIn finds a[0] between a[1] and a[2], if given; -1 when it is not there.
 func indexIn(items []Value, a []Value, n int) (int, error) {
+	for i := 1; i < n; i++ {
+		if !isInt(a[i]) {
+			return 0, typeErr("slice indices must be integers or have an __index__ method")
+		}
+	}
 	lo, hi, err := window(a[1:], n-1, len(items))
 	if err != nil {
 		return 0, err
@@ -258,14 +266,16 @@ func init() { // an initializer would be a cycle: extend iterates, which has met
 		}},
 		"pop": {min: 0, max: 1, fn: func(l *List, a []Value, n int) (Value, error) {
 			i := len(l.Items) - 1
-			if len(l.Items) == 0 {
-				return nil, indexErr("pop from empty list")
-			}
 			if n > 0 {
 				var err error
 				if i, err = Index(a[0]); err != nil {
 					return nil, err
 				}
+			}
+			if len(l.Items) == 0 {
+				return nil, indexErr("pop from empty list")
+			}
+			if n > 0 {
 				if i < 0 {
 					i += len(l.Items)
 				}
@@ -376,7 +386,7 @@ var dictMethods = map[string]method[*Dict]{
 		return a[1], nil
 	}},
 	"pop": {min: 1, max: 2, fn: func(d *Dict, a []Value, n int) (Value, error) {
-		if _, ok := HashKey(a[0]); !ok {
+		if _, ok := HashKey(a[0]); !ok && d.Len() > 0 {
 			return nil, unhashable(a[0])
 		}
 		if v, ok := d.Lookup(a[0]); ok {

@@ -489,11 +489,11 @@ func Abs(v Value) (Value, error) {
 // Chr is chr(v).
 func Chr(v Value) (Value, error) {
 	n, err := Index(v)
-	if e, ok := err.(*Exception); ok {
-		if e.Class == "OverflowError" {
-			return nil, Errorf("OverflowError", "Python int too large to convert to C int")
-		}
+	if e, ok := err.(*Exception); ok && e.Class != "OverflowError" {
 		return nil, err
+	}
+	if err != nil || n != int(int32(n)) {
+		return nil, Errorf("OverflowError", "Python int too large to convert to C int")
 	}
 	if n < 0 || n > 0x10ffff {
 		return nil, valueErr("chr() arg not in range(0x110000)")

@@ -76,6 +76,10 @@ func Percent(format string, args Value) (string, error) {
 // it ends.
 func (p *percentArgs) one(b *strings.Builder, format string, i int) (int, error) {
 	incomplete := valueErr("incomplete format")
+	if i < len(format) && format[i] == '%' {
+		b.WriteByte('%')
+		return i + 1, nil
+	}
 	sp := percentSpec{prec: -1}
 	if i < len(format) && format[i] == '(' {
 		if !p.mapping {
@@ -123,7 +127,7 @@ flags:
 			break flags
 		}
 	}
-	number := func(what string) (int, error) {
+	number := func(what, ctype string, limit int) (int, error) {
 		if i < len(format) && format[i] == '*' {
 			i++
 			v, err := p.take()
@@ -134,14 +138,14 @@ flags:
 				return 0, typeErr("* wants int")
 			}
 			n, ok := small(v)
-			if !ok {
-				return 0, Errorf("OverflowError", "Python int too large to convert to C int")
+			if !ok || n > limit || n < -limit-1 {
+				return 0, Errorf("OverflowError", "Python int too large to convert to C %s", ctype)
 			}
 			return n, nil
 		}
 		n := 0
 		for ; i < len(format) && format[i] >= '0' && format[i] <= '9'; i++ {
-			if n > (math.MaxInt32-9)/10 {
+			if n > (limit-9)/10 {
 				return 0, valueErr("%s too big", what)
 			}
 			n = n*10 + int(format[i]-'0')
@@ -149,7 +153,7 @@ flags:
 		return n, nil
 	}
 	var err error
-	if sp.width, err = number("width"); err != nil {
+	if sp.width, err = number("width", "ssize_t", math.MaxInt); err != nil {
 		return 0, err
 	}
 	if sp.width < 0 {
@@ -157,7 +161,7 @@ flags:
 	}
 	if i < len(format) && format[i] == '.' {
 		i++
-		if sp.prec, err = number("precision"); err != nil {
+		if sp.prec, err = number("precision", "int", math.MaxInt32); err != nil {
 			return 0, err
 		}
 		sp.prec = max(sp.prec, 0)
@@ -168,15 +172,8 @@ flags:
 	if i >= len(format) {
 		return 0, incomplete
 	}
-	if err := checkBytes(max(sp.width, sp.prec)); err != nil {
-		return 0, err
-	}
 	r, n := decodeRune(format[i:])
 	sp.typ = r
-	if r == '%' {
-		b.WriteByte('%')
-		return i + n, nil
-	}
 	v, err := p.take()
 	if err != nil {
 		return 0, err
@@ -246,6 +243,9 @@ func (sp *percentSpec) convert(v Value) (string, error) {
 		return "", typeErr("must be real number, not %s", TypeName(v))
 	}
 	prec := sp.prec
+	if err := checkBytes(max(prec, 0)); err != nil {
+		return "", err
+	}
 	if prec < 0 {
 		prec = 6
 	}
@@ -289,6 +289,9 @@ func (sp *percentSpec) integer(v Value) (string, error) {
 		digits = strings.ToUpper(digits)
 	}
 	if n := sp.prec - len(digits); n > 0 {
+		if err := checkBytes(sp.prec); err != nil {
+			return "", err
+		}
 		digits = strings.Repeat("0", n) + digits
 	}
 	return sp.signed(toBig(v).Sign() < 0, prefix, digits)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"math/big"
 
 	"sextant/internal/source"
 )
@@ -105,6 +106,13 @@ func (r *Range) PySlice(lo, hi, step Value) (Value, error) {
 	start, stop, by, err := SliceBounds(r.PyLen(), lo, hi, step)
 	if err != nil {
 		return nil, err
+	}
+	s, ok := any(r.Step), true
+	if s, err = Binary("*", r.Step, by); err == nil {
+		_, ok = s.(int)
+	}
+	if _, big := step.(*big.Int); big || !ok || err != nil {
+		return nil, Errorf("OverflowError", "range bounds must fit 64 bits here")
 	}
 	return &Range{Start: r.Start + start*r.Step, Stop: r.Start + stop*r.Step, Step: r.Step * by}, nil
 }

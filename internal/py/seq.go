@@ -22,8 +22,11 @@ func seqIndex(kind string, key Value, n int, msg string) (int, error) {
 		return 0, typeErr("%s indices must be integers or slices, not %s", kind, TypeName(key))
 	}
 	i, ok := small(key)
-	if !ok {
+	if !ok && kind != "range" {
 		return 0, indexErr("cannot fit 'int' into an index-sized integer")
+	}
+	if !ok {
+		return 0, indexErr(msg)
 	}
 	if i < 0 {
 		i += n
@@ -119,8 +122,10 @@ func DelItem(v, key Value) error {
 		}
 		x.remove(i)
 		return nil
-	case string, Bytes, *Tuple:
-		return typeErr("'%s' object doesn't support item deletion", TypeName(v))
+	case string, Bytes, *Tuple, *Range:
+		if isInt(key) {
+			return typeErr("'%s' object doesn't support item deletion", TypeName(v))
+		}
 	}
 	return typeErr("'%s' object does not support item deletion", TypeName(v))
 }
@@ -360,13 +365,10 @@ func SetSlice(v, lo, hi, step, val Value) error {
 func DelSlice(v, lo, hi, step Value) error {
 	l, ok := v.(*List)
 	if !ok {
-		switch v.(type) {
-		case *Dict:
+		if _, ok := v.(*Dict); ok {
 			return typeErr("unhashable type: 'slice'")
-		case string, Bytes, *Tuple:
-			return typeErr("'%s' object does not support item deletion", TypeName(v))
 		}
-		return typeErr("'%s' object doesn't support item deletion", TypeName(v))
+		return typeErr("'%s' object does not support item deletion", TypeName(v))
 	}
 	idx, err := SliceIndices(len(l.Items), lo, hi, step)
 	if err != nil {

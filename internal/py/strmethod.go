@@ -66,7 +66,7 @@ func strList(ss []string) *List {
 // finder is find, index and their reverses: want < 0 gives the first, else the
 // last place.
 func finder(last, mustFind bool) strMethod {
-	return strMethod{min: 1, max: 3, fn: func(s string, a []Value, n int) (Value, error) {
+	return strMethod{min: 1, max: 3, paren: true, fn: func(s string, a []Value, n int) (Value, error) {
 		sub, ok := a[0].(string)
 		if !ok {
 			return nil, typeErr("must be str, not %s", TypeName(a[0]))
@@ -111,7 +111,7 @@ func strWindow(s string, a []Value, given int) (part string, lo int, err error) 
 }
 
 func edge(name string, has func(s, t string) bool) strMethod {
-	return strMethod{min: 1, max: 3, fn: func(s string, a []Value, n int) (Value, error) {
+	return strMethod{min: 1, max: 3, paren: true, fn: func(s string, a []Value, n int) (Value, error) {
 		part, lo, err := strWindow(s, a[1:], n-1)
 		if err != nil {
 			return nil, err
@@ -229,7 +229,7 @@ func init() { // an initializer would be a cycle: format looks methods up
 		"ljust":  padder(func(int, int) int { return 0 }),
 		"rjust":  padder(func(n, _ int) int { return n }),
 		"center": padder(func(n, width int) int { return n/2 + n&width&1 }),
-		"count": {min: 1, max: 3, fn: func(s string, a []Value, n int) (Value, error) {
+		"count": {min: 1, max: 3, paren: true, fn: func(s string, a []Value, n int) (Value, error) {
 			sub, ok := a[0].(string)
 			if !ok {
 				return nil, typeErr("must be str, not %s", TypeName(a[0]))
@@ -525,10 +525,11 @@ func encode(s, name, errors string) (Value, error) {
 		limit, why = 255, "ordinal not in range(256)"
 	}
 	var b []byte
+	fits := func(r rune) bool { return r <= limit && (enc != "utf-8" || !isSurrogate(r)) }
 	for i, at := 0, 0; i < len(s); at++ {
 		r, n := decodeRune(s[i:])
 		i += n
-		if r <= limit && (enc != "utf-8" || !isSurrogate(r)) {
+		if fits(r) {
 			if enc == "latin-1" {
 				b = append(b, byte(r))
 			} else {
@@ -541,6 +542,9 @@ func encode(s, name, errors string) (Value, error) {
 		case "replace":
 			b = append(b, '?')
 		case "strict":
+			if more := StrLen(s[i : i+leftWhile(s[i:], func(r rune) bool { return !fits(r) })]); more > 0 {
+				return nil, Errorf("UnicodeEncodeError", "'%s' codec can't encode characters in position %d-%d: %s", enc, at, at+more, why)
+			}
 			return nil, Errorf("UnicodeEncodeError", "'%s' codec can't encode character '%s' in position %d: %s", enc, string(appendEscaped(nil, r, false)), at, why)
 		default:
 			return nil, Errorf("LookupError", "unknown error handler name '%s'", errors)
@@ -562,30 +566,66 @@ func decode(b, name, errors string) (Value, error) {
 			i++
 			continue
 		}
-		why := "ordinal not in range(128)"
+		why, size := "ordinal not in range(128)", 1
 		if enc == "utf-8" {
 			if r, n := utf8.DecodeRuneInString(b[i:]); r != utf8.RuneError || n > 1 {
 				out = append(out, b[i:i+n]...)
 				i += n
 				continue
 			}
-			why = "invalid start byte"
-			if c >= 0xc2 && c <= 0xf4 {
-				why = "invalid continuation byte"
-			}
+			size, why = malformed(b[i:])
 		}
 		switch errors {
 		case "ignore":
 		case "replace":
 			out = utf8.AppendRune(out, utf8.RuneError)
 		case "strict":
+			if size > 1 {
+				return nil, Errorf("UnicodeDecodeError", "'%s' codec can't decode bytes in position %d-%d: %s", enc, i, i+size-1, why)
+			}
 			return nil, Errorf("UnicodeDecodeError", "'%s' codec can't decode byte 0x%02x in position %d: %s", enc, c, i, why)
 		default:
 			return nil, Errorf("LookupError", "unknown error handler name '%s'", errors)
 		}
-		i++
+		i += size
 	}
 	return string(out), nil
+}
+
+// malformed is how many bytes at the start of b are one mistake in UTF-8, and
+// which.
+func malformed(b string) (n int, why string) {
+	lo, hi, want := byte(0x80), byte(0xbf), 0
+	switch c := b[0]; {
+	case c < 0xc2 || c > 0xf4:
+		return 1, "invalid start byte"
+	case c < 0xe0:
+		want = 2
+	case c < 0xf0:
+		want = 3
+		if c == 0xe0 {
+			lo = 0xa0
+		} else if c == 0xed {
+			hi = 0x9f
+		}
+	default:
+		want = 4
+		if c == 0xf0 {
+			lo = 0x90
+		} else if c == 0xf4 {
+			hi = 0x8f
+		}
+	}
+	for n = 1; n < want; n++ {
+		if n == len(b) {
+			return n, "unexpected end of data"
+		}
+		if b[n] < lo || b[n] > hi {
+			return n, "invalid continuation byte"
+		}
+		lo, hi = 0x80, 0xbf
+	}
+	return n, "" // not malformed
 }
 
 var bytesMethods = map[string]method[Bytes]{
