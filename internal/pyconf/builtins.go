@@ -19,7 +19,7 @@ var builtins map[string]py.Value
 var types = map[string]*builtin{}
 
 func init() {
-	builtins = map[string]py.Value{"NotImplemented": notImplemented, "Ellipsis": ellipsis, "__name__": "__main__", "__debug__": true}
+	builtins = map[string]py.Value{"NotImplemented": notImplemented, "Ellipsis": ellipsis, "__name__": "builtins", "__debug__": true}
 	for name, c := range excClasses {
 		if name != "JSONDecodeError" && name != "ConfigParsingError" {
 			builtins[name] = c
@@ -1053,6 +1053,8 @@ func typeAttr(t *builtin, name string) (py.Value, bool) {
 			})
 			return d, 0, err
 		}}, true
+	case t.name == "chain" && name == "from_iterable":
+		return chainFrom, true
 	case name == "__name__", name == "__qualname__":
 		return nil, false
 	}

@@ -40,12 +40,16 @@ func (f *function) PyAttr(name string) (py.Value, bool) {
 type builtin struct {
 	name string
 	typ  bool // a type: isinstance accepts it
+	def  bool // CPython's is written in Python, so its type is "function"
 	fn   func(c *callArgs) (py.Value, source.Pos, error)
 }
 
 func (b *builtin) PyType() string {
 	if b.typ {
 		return "type"
+	}
+	if b.def {
+		return "function"
 	}
 	return "builtin_function_or_method"
 }

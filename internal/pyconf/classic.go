@@ -105,8 +105,7 @@ func (in *interp) loadClassic(p filePath, text string, from source.Pos) (*py.Dic
 		if strings.HasPrefix(k, "__") || k == "_base_" {
 			continue
 		}
-		switch e.Val.(type) {
-		case *function, *Module:
+		if t := py.TypeName(e.Val); t == "function" || t == "module" {
 			continue
 		}
 		if e.Val, err = toConfig(in, e.Val, 0); err != nil {

@@ -54,7 +54,9 @@ type module struct {
 
 // base is a loaded base file.
 type base struct {
-	vars  *py.Dict
+	m     *module
+	vars  *py.Dict            // as the file made them
+	done  map[string]py.Value // as importers see them
 	names map[string]bool
 	path  filePath
 }

@@ -147,7 +147,7 @@ func (m *module) loadBases() error {
 	var errs source.List
 	for _, s := range m.plan.bases {
 		mod := moduleString(s)
-		if _, ok := m.bases[mod]; ok && len(errs) > 0 {
+		if _, ok := m.bases[mod]; ok { // the original loads it again, to the same end
 			continue
 		}
 		at := m.file.Pos(int(s.ModAt))
@@ -156,10 +156,7 @@ func (m *module) loadBases() error {
 			var b *module
 			b, err = m.in.loadLazy(p, text, at)
 			if err == nil {
-				var vars *py.Dict
-				if vars, err = b.variables(); err == nil {
-					m.bases[mod] = &base{vars: vars, names: b.names, path: p}
-				}
+				m.bases[mod] = &base{m: b, vars: b.variables(), names: b.names, path: p}
 			}
 		}
 		if err == nil {
@@ -193,23 +190,58 @@ func (m *module) loadBases() error {
 }
 
 // variables is the result of a file: its globals without the loader's own,
-// as ConfigDicts.
-func (m *module) variables() (*py.Dict, error) {
-	out := &py.Dict{Config: true, At: m.file.Base()}
+// in their order. The values are those that the file made; whoever imports
+// one gets it by base.value.
+func (m *module) variables() *py.Dict {
+	out := &py.Dict{At: m.file.Base()}
 	for _, e := range m.globals.Entries() {
 		k, ok := e.Key.(string)
 		if !ok || strings.HasPrefix(k, "__") || k == "LazyObject" {
 			continue
 		}
-		v, err := toConfig(m.in, e.Val, 0)
-		if err != nil {
-			return nil, m.dataError(e, err)
-		}
-		e.Val = v
 		_ = out.Put(e) // the key is a string
 	}
-	return out, nil
+	return out
 }
+
+// value is a variable as an importer sees it: every dict a ConfigDict, every
+// list new. A variable imported under two names is one value; two variables
+// share nothing, even when they did in the base.
+func (b *base) value(e py.Entry) (py.Value, error) {
+	if !isContainer(e.Val) {
+		return e.Val, nil
+	}
+	k := e.Key.(string)
+	if v, ok := b.done[k]; ok {
+		return v, nil
+	}
+	v, err := toConfig(b.m.in, e.Val, 0)
+	if err != nil {
+		return nil, b.m.dataError(e, err)
+	}
+	if b.done == nil {
+		b.done = map[string]py.Value{}
+	}
+	b.done[k] = v
+	return v, nil
+}
+
+// finish checks that the data of a top file ends.
+func (m *module) finish() (*py.Dict, error) {
+	vars := m.variables()
+	budget := maxNodes
+	for _, e := range vars.Entries() {
+		if isContainer(e.Val) && !depthOK(e.Val, 0, &budget) {
+			return nil, m.dataError(e, errTooDeep)
+		}
+	}
+	vars.Config = true
+	return vars, nil
+}
+
+// maxNodes is how many values a config may hold, shared ones counted as often
+// as they occur.
+const maxNodes = 8 << 20
 
 func (m *module) dataError(e py.Entry, err error) error {
 	d, ok := err.(*source.Diagnostic)
@@ -238,6 +270,11 @@ func (m *module) bindBase(s *syntax.ImportFrom) error {
 		a := &s.Names[i]
 		if a.Name == "*" {
 			for _, e := range b.vars.Entries() {
+				v, err := b.value(e)
+				if err != nil {
+					return err
+				}
+				e.Val = v
 				_ = m.globals.Put(e) // the key is a string
 			}
 			return nil
@@ -253,6 +290,10 @@ func (m *module) bindBase(s *syntax.ImportFrom) error {
 				d.Hint = "it defines " + strings.Join(defined, ", ")
 			}
 			return d
+		}
+		v, err := b.value(py.Entry{Key: a.Name, Val: v, Pos: b.vars.PosOf(a.Name)})
+		if err != nil {
+			return err
 		}
 		_ = m.globals.Put(py.Entry{Key: a.Bound(), Val: v, Pos: b.vars.PosOf(a.Name), KeyPos: m.file.Pos(int(a.At))})
 	}

@@ -54,7 +54,22 @@ func (m *Module) attr(fr *frame, name string, n syntax.Node) (py.Value, source.P
 // does not have. Importing it is fine, using it is not.
 type unavailable struct{ module, name string }
 
-func (u *unavailable) PyType() string { return "builtin_function_or_method" }
+func (u *unavailable) PyType() string {
+	if u.module == "typing" {
+		switch u.name {
+		case "Any":
+			return "_AnyMeta"
+		case "Callable":
+			return "_CallableType"
+		case "Tuple":
+			return "_TupleType"
+		case "Optional", "Union", "Literal", "NoReturn":
+			return "_SpecialForm"
+		}
+		return "_SpecialGenericAlias"
+	}
+	return "function"
+}
 func (u *unavailable) PyRepr() string { return "<" + u.module + "." + u.name + ">" }
 
 // note takes []: List[int] in an annotation or alias is itself.
@@ -67,12 +82,15 @@ func (u *unavailable) err() error {
 // modules are the standard modules that are implemented.
 var modules = map[string]*Module{}
 
+// compiled are the modules that CPython has in C.
+var compiled = map[string]bool{"math": true, "itertools": true, "functools": true}
+
 // newModule enters a module; functions are of type methodFn.
 func newModule(name string, attrs map[string]py.Value) *Module {
 	m := &Module{name: name, attrs: map[string]py.Value{}}
 	for k, v := range attrs {
 		if fn, ok := v.(func(c *callArgs) (py.Value, source.Pos, error)); ok {
-			v = &builtin{name: k, fn: fn}
+			v = &builtin{name: k, fn: fn, def: !compiled[name] && name+"."+k != "os.listdir" && name+"."+k != "os.getcwd"}
 		}
 		m.attrs[k] = v
 	}

@@ -94,7 +94,7 @@ type Config struct {
 	Path     string
 	Mode     Mode
 	Files    *source.Set     // all texts that were read: Files.Render shows a mistake
-	Vars     *py.Dict        // every variable: ConfigDicts, lazy references, functions and modules too
+	Vars     *py.Dict        // every variable as the file left it: dicts, lazy references, functions and modules too; treat as read-only
 	Imported map[string]bool // names that imports bound, here or in a base; not part of the data
 }
 
@@ -231,7 +231,7 @@ func (in *interp) load(cfg *Config, p filePath, text string) error {
 			var m *module
 			if m, err = in.loadLazy(p, text, 0); err == nil {
 				cfg.Imported = m.names
-				cfg.Vars, err = m.variables()
+				cfg.Vars, err = m.finish()
 			}
 		} else {
 			cfg.Vars, err = in.loadClassic(p, text, 0)
