@@ -5,9 +5,9 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
-	"math/cmplx"
 	"strings"
 
+	"sextant/internal/py/pymath"
 	"sextant/internal/source"
 )
 
@@ -364,37 +364,14 @@ func floatPow(x, y float64) (Value, error) {
 		return nil, Errorf("ZeroDivisionError", "0.0 cannot be raised to a negative power")
 	}
 	if x < 0 && !math.IsInf(x, 0) && !math.IsInf(y, 0) && !math.IsNaN(y) && y != math.Floor(y) {
-		r, at := PowFloat(-x, y), math.Pi
-		return Complex(cmplx.Rect(r, at*y)), nil
+		r, phase := pymath.Pow(-x, y), float64(math.Pi*y)
+		return Complex(complex(r*pymath.Cos(phase), r*pymath.Sin(phase))), nil
 	}
-	z := PowFloat(x, y)
+	z := pymath.Pow(x, y)
 	if math.IsInf(z, 0) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
 		return nil, &Exception{"OverflowError", "(34, 'Numerical result out of range')"}
 	}
 	return z, nil
-}
-
-// PowFloat is C's pow. Integral powers up to 64 and square roots are rounded
-// correctly; others are as exact as math.Pow, which may be one unit in the
-// last place off.
-func PowFloat(x, y float64) float64 {
-	switch {
-	case y == 0.5 && x >= 0:
-		return math.Sqrt(x)
-	case y == math.Trunc(y) && math.Abs(y) <= 64 && y != 0 && !math.IsInf(x, 0) && !math.IsNaN(x) && x != 0:
-		// 64 factors of 53 bits
-		p := new(big.Float).SetPrec(53 * 64).SetInt64(1)
-		bx := new(big.Float).SetFloat64(x)
-		for i := 0; i < int(math.Abs(y)); i++ {
-			p.Mul(p, bx)
-		}
-		if y < 0 {
-			p.Quo(new(big.Float).SetPrec(53*64).SetInt64(1), p)
-		}
-		f, _ := p.Float64()
-		return f
-	}
-	return math.Pow(x, y)
 }
 
 // Unary is "op v" for - + ~ and not.

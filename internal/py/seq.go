@@ -122,7 +122,7 @@ func DelItem(v, key Value) error {
 		}
 		x.remove(i)
 		return nil
-	case string, Bytes, *Tuple, *Range:
+	case string, Bytes, *Tuple, *Range, *Set:
 		if isInt(key) {
 			return typeErr("'%s' object doesn't support item deletion", TypeName(v))
 		}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 	"sort"
+
+	"sextant/internal/py/pymath"
 )
 
 // RandomState is np.random.RandomState, the generator behind np.random.seed
@@ -121,7 +123,7 @@ func (r *RandomState) RandN() float64 {
 		if s >= 1 || s == 0 {
 			continue
 		}
-		f := math.Sqrt(-2 * math.Log(s) / s)
+		f := math.Sqrt(-2 * pymath.Log(s) / s)
 		r.gaussNext, r.hasGauss = f*x, true
 		return f * y
 	}

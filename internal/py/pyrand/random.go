@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"sextant/internal/py"
+	"sextant/internal/py/pymath"
 )
 
 // Random is random.Random.
@@ -189,7 +190,7 @@ func (r *Random) Sample(n, k int) ([]int, error) {
 	out := make([]int, k)
 	size := 21.0
 	if k > 5 {
-		size += math.Pow(4, math.Ceil(math.Log(float64(k)*3)/math.Log(4)))
+		size += math.Pow(4, math.Ceil(pymath.Log(float64(k)*3)/pymath.Log(4)))
 	}
 	if float64(n) <= size {
 		pool := make([]int, n)
@@ -267,9 +268,9 @@ func (r *Random) Gauss(mu, sigma float64) float64 {
 		r.hasGauss = false
 	} else {
 		x := r.Random() * (2 * math.Pi)
-		g := math.Sqrt(-2 * math.Log(1-r.Random()))
-		z = math.Cos(x) * g
-		r.gaussNext, r.hasGauss = math.Sin(x)*g, true
+		g := math.Sqrt(-2 * pymath.Log(1-r.Random()))
+		z = pymath.Cos(x) * g
+		r.gaussNext, r.hasGauss = pymath.Sin(x)*g, true
 	}
 	return mu + float64(z*sigma)
 }
