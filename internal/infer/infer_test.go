@@ -517,6 +517,29 @@ func TestExamplesAreDroppedFromTheEnd(t *testing.T) {
 	}
 }
 
+func TestPPLOnly(t *testing.T) {
+	m := replay{map[string]float64{}, map[string]int{}, false, false}
+	cfg := labelCfg("PPLOnlyInferencer")
+	cfg.Dict("prompt_template").Set("template", "{q}")
+	j, sink := job(m, model.Class{}, cfg, 3)
+	if err := run(t, j); err == nil || !strings.Contains(err.Error(), "output_column") {
+		t.Errorf("with an output column: %v", err)
+	}
+	j.Set.Output = ""
+	for i, r := range j.Set.Test {
+		m.ppl[r.Str("q")], m.tokens[r.Str("q")] = float64(i)+0.5, 4
+	}
+	if err := run(t, j); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range sink.recs {
+		want := fmt.Sprintf("{'origin_prompt': '%s', 'ppl': %d.5}", j.Set.Test[i].Str("q"), i)
+		if got := py.Repr(r.Data); got != want {
+			t.Errorf("row %d: %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestPreview(t *testing.T) {
 	j, _ := job(nil, model.Class{}, labelCfg("PPLInferencer"), 3)
 	rs, err := Preview(j, 2)

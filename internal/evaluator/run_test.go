@@ -1,0 +1,132 @@
+package evaluator
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"sextant/internal/dataset"
+	"sextant/internal/py"
+	"sextant/internal/source"
+)
+
+func set(n, replicas int) *dataset.Set {
+	s := &dataset.Set{Abbr: "toy", N: replicas, Output: "a", K: []int{1, 2}}
+	for r := 0; r < replicas; r++ {
+		for i := 0; i < n; i++ {
+			s.Test = append(s.Test, py.DictOf("subdivision", "toy", "idx", i))
+		}
+	}
+	return s
+}
+
+func texts(s ...string) []py.Value {
+	out := make([]py.Value, len(s))
+	for i, x := range s {
+		out[i] = x
+	}
+	return out
+}
+
+func TestFailedAndUnreadRowsAreCounted(t *testing.T) {
+	t.Parallel()
+	s := set(4, 1)
+	in := Input{Predictions: texts("A", "", "", "B"), References: texts("A", "A", "A", "A"), Rows: s.Test, Failed: []string{"", "", "content_filter: no", ""},
+		Columns: map[string][]py.Value{"origin_prompt": texts("p", "q", "r", "s"), "prediction": texts("So A", "?", "", "So B")}}
+	in.Predictions[2] = nil
+	res, err := Run(context.Background(), Job{Abbr: "toy", Cfg: py.DictOf("type", "AccEvaluator"), Set: s, Input: in, Details: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Counts{Total: 4, Scored: 2, Unscored: 1, Failed: 1}); res.Counts != want {
+		t.Errorf("counts %+v, want %+v", res.Counts, want)
+	}
+	// one of the three rows that were answered; an unread answer counts as wrong
+	if got := py.Repr(res.Metrics); got != "{'accuracy': 33.33333333333333}" {
+		t.Errorf("metrics %s", got)
+	}
+	if len(res.Correct) != 3 || !res.Correct[0] || res.Correct[1] || res.Correct[2] {
+		t.Errorf("correct %v", res.Correct)
+	}
+	want := "{'type': 'GEN', '0': {'prompt': 'p', 'origin_prediction': 'So A', 'predictions': 'A', 'references': 'A'}, " +
+		"'1': {'prompt': 'q', 'origin_prediction': '?', 'predictions': '', 'references': 'A'}, " +
+		"'2': {'prompt': 'r', 'origin_prediction': '', 'predictions': None, 'references': 'A', 'error': 'content_filter: no'}, " +
+		"'3': {'prompt': 's', 'origin_prediction': 'So B', 'predictions': 'B', 'references': 'A'}}"
+	if got := py.Repr(res.Details); got != want {
+		t.Errorf("details\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestDetailsOfScoringRecords(t *testing.T) {
+	t.Parallel()
+	label := func(ppl float64) py.Value { return py.DictOf("testing input", "t", "prompt", "p", "PPL", ppl) }
+	in := Input{Predictions: []py.Value{1}, References: texts("1"), Keys: []string{"in-context examples", "origin_prompt", "label: 1", "label: 2", "prediction", "gold"},
+		Columns: map[string][]py.Value{"in-context examples": texts(""), "origin_prompt": texts("o"), "label: 1": {label(1.5)}, "label: 2": {label(2.5)}, "prediction": {1}, "gold": texts("1")}}
+	want := "{'type': 'PPL', '0': {'origin_prediction': {'origin_prompt': 'o', 'gold': '1', '1': {'prompt': 'p', 'PPL': 1.5}, '2': {'prompt': 'p', 'PPL': 2.5}}, " +
+		"'predictions': '1', 'references': '1', 'correct': True}}"
+	if got := py.Repr(FormatDetails(in)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if !in.Columns["label: 1"][0].(*py.Dict).Has("testing input") {
+		t.Error("the record itself was changed")
+	}
+}
+
+func TestReplicasWithFailures(t *testing.T) {
+	t.Parallel()
+	s := set(2, 2)
+	in := Input{Predictions: texts("A", "A", "A", "A"), References: texts("A", "B", "A", "B"), Rows: s.Test, Prompts: texts("p", "q", "p", "q"), Failed: []string{"", "", "", "timeout"}}
+	res, err := Run(context.Background(), Job{Cfg: py.DictOf("type", "AccwithDetailsEvaluator"), Set: s, Input: in, Details: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Metrics.Get("accuracy (2 runs average)"); got != 75.0 {
+		t.Errorf("average %v, want that of 50 and 100", got)
+	}
+	if got := res.Metrics.Get("G-Pass@2_1.0"); got != 100.0 {
+		t.Errorf("G-Pass %v, want 100: the question that lost a replica is not in it", got)
+	}
+	if res.Counts.Failed != 1 || res.Counts.Scored != 3 {
+		t.Errorf("counts %+v", res.Counts)
+	}
+	// without details the last replica's metrics stand
+	res, err = Run(context.Background(), Job{Cfg: py.DictOf("type", "AccEvaluator"), Set: s, Input: in})
+	if err != nil || res.Metrics.Get("accuracy") != 100.0 || len(res.Correct) != 1 || res.Details != nil {
+		t.Errorf("%s, correct %v, %v", py.Repr(res.Metrics), res.Correct, err)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	cfg := py.NewDict()
+	cfg.At = 7
+	if err := cfg.Put(py.Entry{Key: "type", Val: "opencompass.openicl.icl_evaluator.AccEvaluatr", Pos: 9}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Run(context.Background(), Job{Cfg: cfg})
+	ds := source.Diagnostics(err)
+	if len(ds) != 1 || ds[0].Pos != 9 || !strings.Contains(ds[0].Msg, `unknown evaluator "AccEvaluatr"`) || !strings.Contains(ds[0].Hint, "AccEvaluator") {
+		t.Errorf("got %v", err)
+	}
+	_, err = Run(context.Background(), Job{Abbr: "toy", Cfg: py.DictOf("type", "AccEvaluator"), Input: Input{Predictions: texts("A"), References: texts("A", "B")}})
+	if err == nil || !strings.Contains(err.Error(), "1 predictions and 2 references") {
+		t.Errorf("got %v", err)
+	}
+	_, err = Run(context.Background(), Job{Cfg: py.DictOf("type", "AccEvaluator", "pred_postprocessor", py.DictOf("type", "first-capitl"))})
+	if ds := source.Diagnostics(err); len(ds) != 1 || !strings.Contains(ds[0].Hint, "first-capital") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func BenchmarkAccuracy(b *testing.B) {
+	in := Input{}
+	for i := range 10000 {
+		in.Predictions = append(in.Predictions, i%3+1)
+		in.References = append(in.References, py.Str(i%4+1))
+	}
+	for range b.N {
+		if _, err := accuracy(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
