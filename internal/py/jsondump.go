@@ -50,6 +50,8 @@ type encoder struct {
 	w     io.Writer // nil: everything stays in b
 	stack []any     // containers being written, against cycles
 	line  []byte    // "\n" and the deepest indentation so far
+
+	converted int // results of Default being written
 }
 
 func newEncoder(b []byte, w io.Writer, o JSONOptions) *encoder {
@@ -123,34 +125,18 @@ func (e *encoder) value(v Value) error {
 		if e.Default == nil {
 			return typeErr("Object of type %s is not JSON serializable", TypeName(v))
 		}
-		if err := e.enter(&v); err != nil { // counts the depth: Default may answer with itself
+		w, err := e.Default(v)
+		if err != nil {
 			return err
 		}
-		w, err := e.Default(v)
-		if err == nil {
-			depth := e.stack
-			e.stack = e.stack[:len(e.stack)-1] // no level of indentation
-			if len(depth) >= maxNesting {
-				return recursionErr("")
-			}
-			err = e.converted(w)
+		if e.converted++; e.converted > maxNesting {
+			return recursionErr(" while encoding a JSON object")
 		}
+		err = e.value(w)
+		e.converted--
 		return err
 	}
 	return nil
-}
-
-// converted writes what Default made; it may not need Default again.
-func (e *encoder) converted(v Value) error {
-	d := e.Default
-	switch v.(type) {
-	case *List, *Tuple, *Dict:
-	default:
-		e.Default = nil
-	}
-	err := e.value(v)
-	e.Default = d
-	return err
 }
 
 func (e *encoder) list(box any, items []Value) error {

@@ -26,28 +26,39 @@ const (
 // every kind, bytes, NaN. Positions are not kept. Objects other than a Range
 // are refused with a TypeError.
 func EncodeTagged(v Value) ([]byte, error) {
-	t, err := toTagged(v, nil)
+	t, err := (&tagger{}).value(v)
 	if err != nil {
 		return nil, err
 	}
 	return DumpJSON(t, JSONOptions{})
 }
 
-func toTagged(v Value, stack []any) (Value, error) {
-	tag := func(name string, items []Value) (Value, error) {
-		l, err := tagItems(items, append(stack, v))
-		return DictOf(name, l), err
+// tagger turns values into what JSON can say.
+type tagger struct {
+	stack []any // containers being converted, against cycles
+	nodes int
+}
+
+func (t *tagger) value(v Value) (Value, error) {
+	if t.nodes++; t.nodes > MaxResultItems {
+		return nil, checkItems(t.nodes)
 	}
 	switch v.(type) {
 	case *List, *Tuple, *Dict, *Set:
-		for _, s := range stack {
+		for _, s := range t.stack {
 			if s == v {
 				return nil, valueErr("Circular reference detected")
 			}
 		}
-		if len(stack) > maxNesting/3 { // a level may become three
+		if len(t.stack) > maxNesting/3-2 { // a level may become three
 			return nil, recursionErr(" while encoding a value")
 		}
+		t.stack = append(t.stack, v)
+		defer func() { t.stack = t.stack[:len(t.stack)-1] }()
+	}
+	tag := func(name string, items []Value) (Value, error) {
+		l, err := t.items(items)
+		return DictOf(name, l), err
 	}
 	switch x := v.(type) {
 	case nil, bool, int, string:
@@ -65,7 +76,8 @@ func toTagged(v Value, stack []any) (Value, error) {
 	case Bytes:
 		return DictOf(tagBytes, hex.EncodeToString([]byte(x))), nil
 	case *List:
-		return tagItems(x.Items, append(stack, v))
+		l, err := t.items(x.Items)
+		return l, err
 	case *Tuple:
 		return tag(tagTuple, x.Items)
 	case *Set:
@@ -76,23 +88,23 @@ func toTagged(v Value, stack []any) (Value, error) {
 	case *Range:
 		return DictOf(tagRange, NewList(x.Start, x.Stop, x.Step)), nil
 	case *Dict:
-		return tagDictOf(x, append(stack, v))
+		return t.dict(x)
 	}
 	return nil, typeErr("Object of type %s cannot be recorded", TypeName(v))
 }
 
-func tagItems(items []Value, stack []any) (*List, error) {
+func (t *tagger) items(items []Value) (*List, error) {
 	out := &List{Items: make([]Value, len(items))}
 	for i, it := range items {
 		var err error
-		if out.Items[i], err = toTagged(it, stack); err != nil {
+		if out.Items[i], err = t.value(it); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func tagDictOf(d *Dict, stack []any) (Value, error) {
+func (t *tagger) dict(d *Dict) (Value, error) {
 	es := d.Entries()
 	plain := !d.Config
 	for _, e := range es {
@@ -103,7 +115,7 @@ func tagDictOf(d *Dict, stack []any) (Value, error) {
 	out := &Dict{}
 	pairs := &List{Items: []Value{}}
 	for _, e := range es {
-		v, err := toTagged(e.Val, stack)
+		v, err := t.value(e.Val)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +123,7 @@ func tagDictOf(d *Dict, stack []any) (Value, error) {
 			out.Set(e.Key, v)
 			continue
 		}
-		k, err := toTagged(e.Key, stack)
+		k, err := t.value(e.Key)
 		if err != nil {
 			return nil, err
 		}

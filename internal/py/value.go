@@ -133,7 +133,13 @@ type (
 
 // HashKey maps a hashable value to a comparable Go value such that equal
 // Python keys give equal results; ok is false for unhashable values.
-func HashKey(v Value) (key any, ok bool) {
+func HashKey(v Value) (key any, ok bool) { return hashKey(v, 0) }
+
+// maxKeyBytes bounds the key of a nested tuple, which may share its parts so
+// often that it would not fit anywhere.
+const maxKeyBytes = 1 << 20
+
+func hashKey(v Value, depth int) (key any, ok bool) {
 	switch x := v.(type) {
 	case string, nil, int:
 		return x, true
@@ -145,7 +151,7 @@ func HashKey(v Value) (key any, ok bool) {
 	case float64:
 		if x == math.Trunc(x) && !math.IsInf(x, 0) {
 			if n, err := floatToInt(x); err == nil {
-				return HashKey(n)
+				return hashKey(n, depth)
 			}
 		}
 		return x, true
@@ -154,7 +160,7 @@ func HashKey(v Value) (key any, ok bool) {
 	case Bytes:
 		return bytesKey(x), true
 	case *Tuple:
-		b, ok := appendKeys(nil, x.Items)
+		b, ok := appendKeys(nil, x.Items, depth+1)
 		return tupleKey(b), ok
 	case *Set:
 		if !x.Frozen {
@@ -162,7 +168,7 @@ func HashKey(v Value) (key any, ok bool) {
 		}
 		parts := make([]string, 0, x.Len())
 		for _, it := range x.Items() {
-			b, ok := appendKeys(nil, []Value{it})
+			b, ok := appendKeys(nil, []Value{it}, depth+1)
 			if !ok {
 				return nil, false
 			}
@@ -182,10 +188,10 @@ func HashKey(v Value) (key any, ok bool) {
 }
 
 // appendKeys writes the keys of items such that different keys differ.
-func appendKeys(b []byte, items []Value) ([]byte, bool) {
+func appendKeys(b []byte, items []Value, depth int) ([]byte, bool) {
 	for _, it := range items {
-		k, ok := HashKey(it)
-		if !ok {
+		k, ok := hashKey(it, depth)
+		if !ok || depth > maxNesting || len(b) > maxKeyBytes {
 			return nil, false
 		}
 		var s string
