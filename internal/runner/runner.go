@@ -39,7 +39,8 @@ type Stage struct {
 	Policy  Policy
 	// Group gives models that want all their tasks in one worker a key: one
 	// rate limiter for an endpoint, one copy of the weights. "" is for models
-	// that do not mind. nil means none does.
+	// that do not mind. nil means none does: runners on clusters set it so,
+	// where each worker has a machine of its own. Only inference is grouped.
 	Group func(model *py.Dict) string
 	// Drain, when closed, means: start nothing new, let what is in flight
 	// finish. May be nil.
@@ -189,7 +190,7 @@ func (t *Tracker) newWork(k *task.Task, key string) *Work {
 // key is the group of a task's model: tasks share a worker only when the
 // model is the same, abbreviation included.
 func (t *Tracker) key(k *task.Task) string {
-	if t.stage.Group == nil {
+	if t.stage.Group == nil || t.stage.Name != task.Infer {
 		return ""
 	}
 	g := t.stage.Group(k.Model)

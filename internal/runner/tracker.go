@@ -45,6 +45,7 @@ type datasetKey struct{ model, dataset string }
 
 type datasetState struct {
 	left    int // units not done
+	have    int // records when a worker last died
 	inputs  *store.Inputs
 	settled bool
 	tasks   map[int]bool
@@ -190,6 +191,7 @@ func (t *Tracker) Ended(w *Work, s *task.Status, end End) (again *Work, err erro
 	if err := t.settle(w); err != nil {
 		return nil, err
 	}
+	progress := t.progress(w, unfinished, failures)
 	var innocent, guilty []int
 	t.mu.Lock()
 	if t.fatal != nil {
@@ -207,6 +209,11 @@ func (t *Tracker) Ended(w *Work, s *task.Status, end End) (again *Work, err erro
 				innocent = append(innocent, i)
 			}
 			continue
+		}
+		if (f.Kind == task.KindCrash || f.Kind == task.KindLost) && progress[w.Units[i].Abbr] {
+			// What kills the worker is not this unit: it came further. It gets
+			// its attempts afresh.
+			u.tries, u.same = 0, 0
 		}
 		u.tries++
 		ts.tries = max(ts.tries, u.tries)
@@ -260,6 +267,35 @@ func (t *Tracker) Ended(w *Work, s *task.Status, end End) (again *Work, err erro
 		again.refs = append(again.refs, w.refs[i])
 	}
 	return again, nil
+}
+
+// progress reports the datasets that have more records now than when a worker
+// on them died the last time. The records are asked, not the status, which
+// may be a beat older than the death.
+func (t *Tracker) progress(w *Work, unfinished []int, failures map[int]*task.Failure) map[string]bool {
+	out := map[string]bool{}
+	if t.stage.Name != task.Infer {
+		return out
+	}
+	seen := map[string]bool{}
+	for _, i := range unfinished {
+		f, abbr := failures[i], w.Units[i].Abbr
+		if f == nil || seen[abbr] || f.Kind != task.KindCrash && f.Kind != task.KindLost {
+			continue
+		}
+		seen[abbr] = true
+		st, err := t.stage.Run.Status(w.ModelAbbr, abbr, nil)
+		if err != nil {
+			continue // no progress that can be seen
+		}
+		t.mu.Lock()
+		d := t.datasets[datasetKey{w.ModelAbbr, abbr}]
+		if st.Have > d.have {
+			d.have, out[abbr] = st.Have, true
+		}
+		t.mu.Unlock()
+	}
+	return out
 }
 
 // explain adds to a final failure why it is not tried again.
@@ -328,18 +364,23 @@ func (t *Tracker) merge(w *Work, s *task.Status, end End) (failures map[int]*tas
 				failures[i] = death
 			}
 			began = true
+		case task.Stopped:
+			if !end.Stopped {
+				failures[i] = &task.Failure{Kind: task.KindCrash, Reason: "stopped", Message: "worker was told to stop, and not by its runner"}
+			}
+			began = true
 		}
 		u.status = now
 		unfinished = append(unfinished, i)
 	}
 	switch {
-	case end.Stopped && (s == nil || s.Error == nil):
-	case s != nil && s.Error != nil: // of the worker as a whole: every unit left has it
-		for _, i := range unfinished {
-			if failures[i] == nil && (!s.Error.Retryable() || !began) {
+	case s != nil && s.Error != nil && (!began || s.Error.Kind == task.KindEndpoint || s.Error.Kind == task.KindFull):
+		for _, i := range unfinished { // the worker as a whole failed
+			if failures[i] == nil {
 				failures[i] = s.Error
 			}
 		}
+	case end.Stopped:
 	case !began && len(unfinished) > 0: // it died before its first unit
 		if death == nil {
 			death = &task.Failure{Kind: task.KindOther, Message: "worker ended without doing anything"}

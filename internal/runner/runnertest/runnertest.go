@@ -1,0 +1,490 @@
+// Package runnertest is the suite that every runner must pass, and the worker
+// that the suite runs: the test binary itself, which executes real manifests
+// against the real store, on units that misbehave as they are told.
+//
+// A runner's test calls Main from TestMain and Run from a test:
+//
+//	func TestMain(m *testing.M) { runnertest.Main(m) }
+//	func TestSuite(t *testing.T) { runnertest.Run(t, func(t *testing.T, o runnertest.Setup) runner.Runner { … }) }
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sextant/internal/event"
+	"sextant/internal/py"
+	"sextant/internal/runner"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+// Setup is what a test wants of the runner.
+type Setup struct {
+	Workers   int
+	Command   []string // starts the fake worker
+	Environ   []string
+	LostAfter time.Duration // how soon a worker without beats counts as hung
+	Grace     time.Duration // between telling a worker to stop now and killing it
+}
+
+// Factory makes the runner under test.
+type Factory func(t *testing.T, s Setup) runner.Runner
+
+// Main runs the tests, or the fake worker when the process was started as one.
+func Main(m *testing.M) {
+	if os.Getenv(workerVar) != "" {
+		os.Exit(worker(os.Args[len(os.Args)-1]))
+	}
+	os.Exit(m.Run())
+}
+
+// Recorder keeps events.
+type Recorder struct {
+	mu     sync.Mutex
+	events []event.Event
+	notify chan struct{}
+}
+
+// NewRecorder makes a Recorder.
+func NewRecorder() *Recorder { return &Recorder{notify: make(chan struct{}, 1)} }
+
+// Emit implements event.Sink.
+func (r *Recorder) Emit(e event.Event) {
+	r.mu.Lock()
+	r.events = append(r.events, e)
+	r.mu.Unlock()
+	select {
+	case r.notify <- struct{}{}:
+	default:
+	}
+}
+
+// Of returns the events of one kind.
+func (r *Recorder) Of(k event.Kind) []event.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []event.Event
+	for _, e := range r.events {
+		if e.Kind == k {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Wait waits until cond holds.
+func (r *Recorder) Wait(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for !cond() {
+		select {
+		case <-r.notify:
+		case <-deadline:
+			t.Errorf("waited in vain for %s", what)
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// bench is one test's run and runner.
+type bench struct {
+	t     *testing.T
+	run   *store.Run
+	r     runner.Runner
+	rec   *Recorder
+	stage *runner.Stage
+}
+
+func newBench(t *testing.T, f Factory, workers int) *bench {
+	t.Helper()
+	run, err := store.Create(t.TempDir(), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Close() })
+	b := &bench{t: t, run: run, rec: NewRecorder()}
+	b.r = f(t, Setup{
+		Workers: workers, Command: []string{os.Args[0]}, Environ: append(os.Environ(), workerVar+"=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"),
+		LostAfter: 1500 * time.Millisecond, Grace: 300 * time.Millisecond,
+	})
+	b.stage = &runner.Stage{Name: task.Infer, Run: run, Epoch: 1, Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}}
+	return b
+}
+
+func (b *bench) do(tasks ...task.Task) runner.Report {
+	b.t.Helper()
+	b.stage.Tasks = tasks
+	rep, err := b.r.Run(context.Background(), b.stage, b.rec)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if len(rep.Tasks) != len(tasks) {
+		b.t.Fatalf("%d tasks reported of %d", len(rep.Tasks), len(tasks))
+	}
+	for i, x := range rep.Tasks {
+		if x.Name != tasks[i].Name {
+			b.t.Fatalf("report %d is of %s, not %s", i, x.Name, tasks[i].Name)
+		}
+	}
+	return rep
+}
+
+var theModel = py.DictOf("abbr", "m", "type", "Fake", "key", "sk-very-secret")
+
+// dataset is one whole dataset as a task; behave says how its worker does.
+func dataset(name string, rows int, behave ...py.Value) task.Task {
+	d := py.DictOf("abbr", name, "rows", rows)
+	for i := 0; i+1 < len(behave); i += 2 {
+		d.Set(behave[i], behave[i+1])
+	}
+	return task.Task{Name: "T[m/" + name + "]", Model: theModel, ModelAbbr: "m", Units: []task.Unit{{Dataset: d, Abbr: name}}}
+}
+
+// parts cuts a dataset into n tasks.
+func parts(name string, rows, n int, behave ...py.Value) []task.Task {
+	whole := dataset(name, rows, behave...)
+	var out []task.Task
+	step := (rows + n - 1) / n
+	for i := range n {
+		k := whole
+		part := fmt.Sprintf("%s_%d", name, i)
+		k.Name = "T[m/" + part + "]"
+		k.Units = []task.Unit{{Dataset: whole.Units[0].Dataset, Abbr: name, Part: part, Start: i * step, Stop: (i + 1) * step}}
+		out = append(out, k)
+	}
+	return out
+}
+
+// final reads the files that must not depend on what happened on the way.
+func (b *bench) final() map[string]string {
+	b.t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(b.run.Path("predictions"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		c, err := os.ReadFile(p)
+		rel, _ := filepath.Rel(b.run.Dir(), p)
+		out[rel] = string(c)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+func (b *bench) same(want map[string]string) {
+	b.t.Helper()
+	if d := cmp.Diff(want, b.final()); d != "" {
+		b.t.Errorf("final files differ: %s", d)
+	}
+}
+
+func undisturbed(t *testing.T, f Factory, tasks ...task.Task) map[string]string {
+	t.Helper()
+	b := newBench(t, f, 2)
+	for _, x := range b.do(tasks...).Tasks {
+		if x.State != task.Done {
+			t.Fatalf("%+v", x)
+		}
+	}
+	return b.final()
+}
+
+// Run runs the suite.
+func Run(t *testing.T, f Factory) {
+	t.Run("success", func(t *testing.T) { success(t, f) })
+	t.Run("order and cut", func(t *testing.T) { orderAndCut(t, f) })
+	t.Run("retry", func(t *testing.T) { retry(t, f) })
+	t.Run("same reason", func(t *testing.T) { sameReason(t, f) })
+	t.Run("config mistake", func(t *testing.T) { configMistake(t, f) })
+	t.Run("endpoint", func(t *testing.T) { endpoint(t, f) })
+	t.Run("crash", func(t *testing.T) { crash(t, f) })
+	t.Run("crash with progress", func(t *testing.T) { crashProgress(t, f) })
+	t.Run("terminated", func(t *testing.T) { terminated(t, f) })
+	t.Run("no start", func(t *testing.T) { noStart(t, f) })
+	t.Run("hang", func(t *testing.T) { hang(t, f) })
+	t.Run("cancel and resume", func(t *testing.T) { cancelResume(t, f) })
+	t.Run("drain and resume", func(t *testing.T) { drainResume(t, f) })
+	t.Run("secrets", func(t *testing.T) { secrets(t, f) })
+	t.Run("many", func(t *testing.T) { many(t, f, 1000) })
+}
+
+func success(t *testing.T, f Factory) {
+	b := newBench(t, f, 2)
+	rep := b.do(dataset("a", 20), dataset("b", 5, "fail_row", 3), dataset("empty", 0))
+	for _, x := range rep.Tasks {
+		if x.State != task.Done || x.Tries != 0 || x.Failure != nil {
+			t.Errorf("%+v", x)
+		}
+	}
+	if x := rep.Tasks[1]; x.Done != 5 || x.Failed != 1 || x.Total != 5 || x.Log != "logs/infer/m/b.out" {
+		t.Errorf("%+v", x)
+	}
+	for k, n := range map[event.Kind]int{event.TaskQueued: 3, event.TaskStarted: 3, event.TaskFinished: 3, event.TaskFailed: 0, event.TaskRetried: 0} {
+		if got := b.rec.Of(k); len(got) != n {
+			t.Errorf("%d events %s, want %d: %+v", len(got), k, n, got)
+		}
+	}
+	for _, d := range []string{"a", "b", "empty"} {
+		if st, err := b.run.Status("m", d, nil); err != nil || !st.Settled || st.State != store.Complete {
+			t.Errorf("%s: %+v %v", d, st, err)
+		}
+	}
+	log, _ := os.ReadFile(b.run.Path("logs/infer/m/a.out"))
+	if !strings.Contains(string(log), "hello from a") {
+		t.Errorf("log: %q", log)
+	}
+	// Again: everything is found.
+	rep = b.do(dataset("a", 20))
+	if x := rep.Tasks[0]; x.State != task.Done || x.Reused != 20 {
+		t.Errorf("%+v", x)
+	}
+}
+
+func orderAndCut(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 60))
+	for _, n := range []int{3, 7} {
+		b := newBench(t, f, 4)
+		b.do(parts("a", 60, n)...)
+		b.same(want)
+	}
+}
+
+func retry(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 10), dataset("b", 4))
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 10, "times", 2, "at", 4, "how", "fail"), dataset("b", 4))
+	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 2 || x.Failure != nil {
+		t.Errorf("%+v", x)
+	}
+	if x := rep.Tasks[1]; x.State != task.Done || x.Tries != 0 {
+		t.Errorf("%+v", x)
+	}
+	r := b.rec.Of(event.TaskRetried)
+	if len(r) != 2 || r[0].Error == "" || r[0].Attempt != 2 || r[1].Attempt != 3 || len(b.rec.Of(event.TaskFailed)) != 0 {
+		t.Errorf("%+v", r)
+	}
+	b.same(want)
+}
+
+func sameReason(t *testing.T, f Factory) {
+	b := newBench(t, f, 1)
+	b.stage.Policy.Retries = 10
+	rep := b.do(dataset("a", 10, "times", 100, "at", 0, "how", "fail same"))
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 3 || x.Failure == nil || x.Failure.Kind != task.KindOther {
+		t.Errorf("%+v", x)
+	}
+	e := b.rec.Of(event.TaskFailed)
+	if len(e) != 1 || !strings.Contains(e[0].Error, "3 times in a row") || e[0].Log != "logs/infer/m/a.out" {
+		t.Errorf("%+v", e)
+	}
+	first := b.rec.Of(event.TaskRetried)
+	if len(first) != 2 || !strings.Contains(first[0].Text, "hello from a") || first[1].Text != "" {
+		t.Errorf("the tail of the log is shown once: %+v", first)
+	}
+}
+
+func configMistake(t *testing.T, f Factory) {
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 10, "times", 100, "at", 0, "how", "config"), dataset("b", 3))
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 1 {
+		t.Errorf("tried again: %+v", x)
+	}
+	if x := rep.Tasks[1]; x.State != task.Done {
+		t.Errorf("%+v", x)
+	}
+}
+
+func endpoint(t *testing.T, f Factory) {
+	b := newBench(t, f, 1)
+	b.stage.Group = func(*py.Dict) string { return "one" }
+	rep := b.do(dataset("a", 2), dataset("b", 10, "times", 100, "at", 0, "how", "endpoint"), dataset("c", 3))
+	if rep.Tasks[0].State != task.Done || rep.Tasks[1].State != task.Failed || rep.Tasks[1].Tries != 1 {
+		t.Errorf("%+v", rep)
+	}
+}
+
+func crash(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("b", 4), dataset("c", 4))
+	b := newBench(t, f, 1)
+	b.stage.Group = func(*py.Dict) string { return "one" } // they share a worker
+	rep := b.do(dataset("a", 10, "times", 100, "at", 0, "how", "kill"), dataset("b", 4), dataset("c", 4))
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 3 || x.Failure.Kind != task.KindCrash || x.Done != 0 {
+		t.Errorf("%+v", x)
+	}
+	for _, x := range rep.Tasks[1:] {
+		if x.State != task.Done || x.Tries != 0 {
+			t.Errorf("a bystander: %+v", x)
+		}
+	}
+	os.Remove(b.run.Path("predictions/m/a.jsonl")) // what the culprit began
+	b.same(want)
+}
+
+// A worker that is killed again and again, by something that is not its
+// task's fault, gets on.
+func crashProgress(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 30))
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 30, "times", 6, "at", 4, "how", "kill"))
+	if x := rep.Tasks[0]; x.State != task.Done {
+		t.Errorf("%+v", x)
+	}
+	if n := len(b.rec.Of(event.TaskRetried)); n != 6 {
+		t.Errorf("%d retries", n)
+	}
+	b.same(want)
+}
+
+func terminated(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 12))
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 12, "times", 1, "at", 4, "how", "term"))
+	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 1 {
+		t.Errorf("%+v", x)
+	}
+	b.same(want)
+}
+
+func noStart(t *testing.T, f Factory) {
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 10, "times", 100, "how", "exit early"))
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 3 {
+		t.Errorf("%+v", x)
+	}
+	if e := b.rec.Of(event.TaskRetried); len(e) == 0 || !strings.Contains(e[0].Text, "cannot even start") {
+		t.Errorf("%+v", e)
+	}
+}
+
+func hang(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 10))
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 10, "times", 1, "at", 3, "how", "hang"))
+	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 1 {
+		t.Errorf("%+v", x)
+	}
+	if e := b.rec.Of(event.TaskRetried); len(e) != 1 || !strings.Contains(e[0].Error, "no sign of life") {
+		t.Errorf("%+v", e)
+	}
+	b.same(want)
+}
+
+func cancelResume(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 10), dataset("b", 10))
+	b := newBench(t, f, 1)
+	b.stage.Tasks = []task.Task{dataset("a", 10, "times", 1, "at", 5, "how", "deaf"), dataset("b", 10)}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	why := errors.New("second Ctrl-C")
+	go func() {
+		b.rec.Wait(t, "half of the samples", func() bool { return b.asked("a") >= 5 })
+		cancel(why)
+	}()
+	begin := time.Now()
+	rep, err := b.r.Run(ctx, b.stage, b.rec)
+	if !errors.Is(err, why) {
+		t.Errorf("error %v", err)
+	}
+	if time.Since(begin) > 20*time.Second {
+		t.Error("did not stop")
+	}
+	if x := rep.Tasks[0]; x.State != task.Stopped || x.Failure != nil {
+		t.Errorf("%+v", x)
+	}
+	b.stage.Epoch = 2
+	rep = b.do(dataset("a", 10), dataset("b", 10))
+	if done, _, _ := rep.Count(); done != 2 || rep.Tasks[0].Reused < 5 {
+		t.Errorf("%+v", rep)
+	}
+	b.same(want)
+}
+
+func drainResume(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 10), dataset("b", 10))
+	b := newBench(t, f, 1)
+	b.stage.Tasks = []task.Task{dataset("a", 10, "times", 1, "at", 5, "how", "wait"), dataset("b", 10)}
+	drain := make(chan struct{})
+	b.stage.Drain = drain
+	go func() {
+		b.rec.Wait(t, "half of the samples", func() bool { return b.asked("a") >= 5 })
+		close(drain)
+	}()
+	rep, err := b.r.Run(context.Background(), b.stage, b.rec)
+	if err != nil {
+		t.Error(err)
+	}
+	// the sample in flight was finished
+	if x := rep.Tasks[0]; x.State != task.Stopped || x.Failure != nil || x.Done != 6 {
+		t.Errorf("%+v", x)
+	}
+	b.stage.Drain, b.stage.Epoch = nil, 2
+	rep = b.do(dataset("a", 10), dataset("b", 10))
+	if done, _, _ := rep.Count(); done != 2 || rep.Tasks[0].Reused != 6 {
+		t.Errorf("%+v", rep)
+	}
+	if n := b.asked("a"); n != 10 {
+		t.Errorf("%d samples asked for 10", n)
+	}
+	b.same(want)
+}
+
+// asked counts the questions that workers noted for a dataset.
+func (b *bench) asked(dataset string) int {
+	c, _ := os.ReadFile(askedPath(b.run.Dir(), dataset))
+	return strings.Count(string(c), "\n")
+}
+
+// A worker gets its secrets, and no file of the run holds them.
+func secrets(t *testing.T, f Factory) {
+	b := newBench(t, f, 1)
+	rep := b.do(dataset("a", 2, "times", 1, "at", 0, "how", "tell secret"))
+	if rep.Tasks[0].State != task.Done {
+		t.Errorf("%+v", rep)
+	}
+	for _, e := range b.rec.events {
+		if strings.Contains(fmt.Sprint(e), "sk-very-secret") {
+			t.Errorf("an event tells the secret: %+v", e)
+		}
+	}
+	if e := b.rec.Of(event.TaskRetried); len(e) != 1 || !strings.Contains(e[0].Text, "my key is [secret]") {
+		t.Errorf("the worker did not get the secret: %+v", e)
+	}
+	filepath.WalkDir(b.run.Dir(), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(p, ".out") { // the fake worker says it aloud on purpose
+			return err
+		}
+		if c, _ := os.ReadFile(p); strings.Contains(string(c), "sk-very-secret") {
+			t.Errorf("%s holds the secret", p)
+		}
+		return nil
+	})
+}
+
+func many(t *testing.T, f Factory, n int) {
+	want := undisturbed(t, f, dataset("a", n))
+	b := newBench(t, f, 2)
+	begin := time.Now()
+	rep := b.do(parts("a", n, n)...)
+	t.Logf("%d tasks of one sample: %v", n, time.Since(begin).Round(time.Millisecond))
+	if done, _, _ := rep.Count(); done != n {
+		t.Errorf("%d done of %d", done, n)
+	}
+	if got := len(b.rec.Of(event.TaskFinished)); got != n {
+		t.Errorf("%d finished events", got)
+	}
+	b.same(want)
+}
