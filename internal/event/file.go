@@ -45,6 +45,7 @@ type FileSink struct {
 	err     error
 	wake    *sync.Cond
 	closed  bool
+	kick    chan struct{} // has one element when much is pending
 	stop    chan struct{}
 	done    chan struct{}
 }
@@ -69,7 +70,7 @@ func OpenFile(path string, now func() time.Time) (*FileSink, error) {
 }
 
 func newFileSink(f io.WriteCloser, now func() time.Time) *FileSink {
-	s := &FileSink{f: f, now: now, stop: make(chan struct{}), done: make(chan struct{})}
+	s := &FileSink{f: f, now: now, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	s.wake = sync.NewCond(&s.mu)
 	s.pending, _ = json.Marshal(header{FileVersion, headerKind}) // cannot fail
 	s.pending = append(s.pending, '\n')
@@ -101,6 +102,12 @@ func (s *FileSink) Emit(e Event) {
 		return // the disk is full for long: events are dropped, records are not
 	}
 	s.pending = append(append(s.pending, b...), '\n')
+	if len(s.pending) > maxPending/4 {
+		select {
+		case s.kick <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (s *FileSink) loop() {
@@ -110,6 +117,8 @@ func (s *FileSink) loop() {
 	for {
 		select {
 		case <-t.C:
+			s.flush()
+		case <-s.kick:
 			s.flush()
 		case <-s.stop:
 			s.flush()
