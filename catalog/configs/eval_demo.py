@@ -9,3 +9,24 @@ with read_base():
 
 datasets = [*siqa_datasets, *winogrande_datasets]
 models = [opt_demo]
+
+# How it is run: parts of at most this cost, as many workers as there are processors.
+from opencompass.partitioners import NaivePartitioner, SizePartitioner
+from opencompass.runners import LocalRunner
+from opencompass.tasks import OpenICLEvalTask, OpenICLInferTask
+
+infer = dict(
+    partitioner=dict(type=SizePartitioner, max_task_size=5000),
+    runner=dict(
+        type=LocalRunner,
+        max_num_workers=64,
+        task=dict(type=OpenICLInferTask)),
+)
+
+eval = dict(
+    partitioner=dict(type=NaivePartitioner),
+    runner=dict(
+        type=LocalRunner,
+        max_num_workers=32,
+        task=dict(type=OpenICLEvalTask)),
+)

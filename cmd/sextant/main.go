@@ -1,4 +1,10 @@
-// Command sextant says how good a language model is.
+// Command sextant says how good a language model is; see internal/cli.
 package main
 
-func main() {}
+import (
+	"os"
+
+	"sextant/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(cli.OS())) }

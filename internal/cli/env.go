@@ -20,6 +20,8 @@ import (
 type Env struct {
 	Args   []string // without the program's name
 	Getenv func(string) string
+	// LookupEnv tells an empty variable from one that is not set.
+	LookupEnv func(string) (string, bool)
 	// Environ lists all variables ("K=V"), for child processes.
 	Environ func() []string
 	Cwd     string

@@ -56,6 +56,11 @@ type Job struct {
 	Index    []int    // Index[i] is the number of Rows[i] in the whole test set
 	InferCfg *py.Dict // infer_cfg of the dataset
 
+	// Batch says which rows [from, to) of Set.Test OpenCompass would hand to
+	// the model in one call with row. Only HuggingFaceBaseModel's perplexity
+	// depends on it (model.ScoreHFBase); nil means each row alone.
+	Batch func(row int) (from, to int)
+
 	Sink Sink
 	Log  *slog.Logger // may be nil
 

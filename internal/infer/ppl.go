@@ -42,16 +42,29 @@ func (p *pplInferencer) Run(ctx context.Context, job *Job) error {
 		return err
 	}
 	h := newIDHash(job.Set.Content, s.settings, job.Identity)
+	widths := newBatchWidths(s, labels)
 	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
 		r, err := s.renderLabels(job.Rows[i], labels)
 		if err != nil {
 			return nil, err
 		}
-		q := s.question(i, h, r.texts)
+		asked := r.texts
+		width, err := widths.of(job.Rows[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range width {
+			asked = append(asked[:len(asked):len(asked)], fmt.Sprintf("padded to %d", w))
+		}
+		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
 		ppl, tokens := make([]float64, len(labels)), make([]int, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			ppl[k], tokens[k], err = sc.perplexity(ctx, r.texts[k])
+			pad := 0
+			if width != nil {
+				pad = width[k]
+			}
+			ppl[k], tokens[k], err = sc.perplexity(ctx, r.texts[k], pad)
 			return err
 		}
 		q.record = func() (*py.Dict, error) {
@@ -216,8 +229,9 @@ func newScorer(s *setup) (*scorer, error) {
 	return sc, nil
 }
 
-// perplexity of a text, and its number of tokens.
-func (sc *scorer) perplexity(ctx context.Context, text string) (ppl float64, tokens int, err error) {
+// perplexity of a text, and its number of tokens. padTo is the width of the
+// batch that it stands in, 0 for none.
+func (sc *scorer) perplexity(ctx context.Context, text string, padTo int) (ppl float64, tokens int, err error) {
 	if sc.own != nil {
 		if ppl, err = sc.own.Perplexity(ctx, text); err != nil {
 			return 0, 0, err
@@ -225,7 +239,7 @@ func (sc *scorer) perplexity(ctx context.Context, text string) (ppl float64, tok
 		tokens, err = sc.s.countText(text)
 		return ppl, tokens, err
 	}
-	r, err := sc.lp.Score(ctx, model.ScoreRequest{Text: text, MaxSeqLen: sc.s.maxSeq})
+	r, err := sc.lp.Score(ctx, model.ScoreRequest{Text: text, MaxSeqLen: sc.s.maxSeq, PadTo: padTo})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -251,6 +265,11 @@ func meanLoss(r model.ScoreResponse, how model.Scoring, mask int) (float64, erro
 	n := len(r.TokenIDs)
 	if how == model.ScoreVLLM {
 		n = len(r.LogProbs)
+	}
+	// The first token behind padding is predicted from a pad token, and that
+	// term is counted (spec 6.5).
+	if how == model.ScoreHFBase && mask == 0 && r.Padded && n > 0 && !(r.HasPad && r.TokenIDs[0] == r.PadID) {
+		sum -= r.PadLogProb
 	}
 	for i, lp := range r.LogProbs {
 		if i < mask-1 {

@@ -50,7 +50,7 @@ func (pplOnly) Run(ctx context.Context, job *Job) error {
 		q.key, q.cost, q.n = text, len(text), 1
 		var ppl float64
 		q.ask = func(ctx context.Context, _ int) (err error) {
-			ppl, _, err = sc.perplexity(ctx, text)
+			ppl, _, err = sc.perplexity(ctx, text, 0)
 			return err
 		}
 		q.prompt = func() *py.Dict { return py.DictOf("origin_prompt", stored(p)) }

@@ -200,6 +200,8 @@ type Class struct {
 	// Identify says which model a config means without opening it, as far as
 	// that is cheap: resuming a finished run loads no weights. May be nil.
 	Identify func(ctx context.Context, cfg *py.Dict, env Env) (Identity, error)
+	// Tokenizer opens the model's tokenizer alone, without weights. May be nil.
+	Tokenizer func(ctx context.Context, cfg *py.Dict, env Env) (Tokenizer, error)
 	// Chat says that prompts become message lists (OpenCompass's API template
 	// parser), not one string.
 	Chat bool

@@ -67,6 +67,7 @@ type Coordinator struct {
 	Warn func(err error)
 
 	sets   map[string]*facts // by dataset abbr
+	cuts   map[string][]int  // where parts begin, by dataset abbr; see layout.go
 	warned map[string]bool
 }
 
@@ -179,7 +180,7 @@ func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset,
 		id = &st.Inputs.Model
 	}
 	f := c.sets[d.Abbr]
-	want, err := task.Inputs(f.content, d.Cfg, m.Cfg, *id)
+	want, err := task.Inputs(f.content, d.Cfg, m.Cfg, *id, c.cuts[d.Abbr])
 	if err != nil {
 		return st, err
 	}

@@ -31,6 +31,9 @@ type Plan struct {
 // PlanInfer cuts the inference of what has no complete predictions yet.
 func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 	plan := &Plan{Stage: task.Infer}
+	if err := c.layOut(); err != nil {
+		return nil, err
+	}
 	ids := map[string]*model.Identity{}
 	done := map[[2]string]bool{}
 	for _, pr := range c.pairs() {
@@ -136,7 +139,7 @@ func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py
 		k := task.Task{Name: prefix + t.Abbr(), Model: t.Models[0], ModelAbbr: t.ModelName()}
 		k.NumGPUs, k.NumProcs = gpus(t.Models[0], t.Parts)
 		for _, p := range t.Parts {
-			u := task.Unit{Dataset: p.Whole, Abbr: p.WholeAbbr(), Part: p.Abbr, Start: p.Start, Extra: t.Extra}
+			u := task.Unit{Dataset: p.Whole, Abbr: p.WholeAbbr(), Part: p.Abbr, Start: p.Start, Cuts: c.cuts[p.WholeAbbr()], Extra: t.Extra}
 			if p.End > 0 {
 				u.Stop = p.End
 			}

@@ -135,7 +135,7 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 			return Outcome{}, &model.EndpointError{Err: fmt.Errorf("%s needs log-probabilities of given texts, which model %s does not give", icfg.Str("type"), x.abbr)}
 		}
 	}
-	inputs, err := Inputs(set.Content, p.Dataset, x.cfg, x.id)
+	inputs, err := Inputs(set.Content, p.Dataset, x.cfg, x.id, p.Cuts)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -147,7 +147,7 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 		return Outcome{}, err
 	}
 	start, end := p.Start, p.Stop
-	if p.Whole() || end > len(set.Test) {
+	if p.Stop == 0 || end > len(set.Test) {
 		end = len(set.Test)
 	}
 	start = min(max(start, 0), end)
@@ -160,6 +160,7 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 		Model: x.m, Class: x.class, ModelCfg: x.cfg, Identity: x.id,
 		Set: set, Rows: rows, Index: rows, InferCfg: inf,
 		Sink: sink, Log: x.d.Log, DumpResLength: o.DumpResLength,
+		Batch: batches(icfg, x.cfg, p.Cuts, len(set.Test)),
 	}
 	in, err := ic.New(icfg)
 	if err == nil {

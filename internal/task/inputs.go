@@ -3,6 +3,7 @@ package task
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"sextant/internal/model"
 	"sextant/internal/py"
@@ -17,7 +18,7 @@ const rendererVersion = "1"
 // what renders prompts, the settings of the inferencer and of generation, and
 // the model itself. How the rows are cut into tasks, how many workers there
 // are and where they run is no part of it.
-func Inputs(content string, ds, m *py.Dict, id model.Identity) (store.Inputs, error) {
+func Inputs(content string, ds, m *py.Dict, id model.Identity, cuts []int) (store.Inputs, error) {
 	inf := ds.Dict("infer_cfg")
 	prompt := py.NewDict()
 	prompt.Set("renderer", rendererVersion)
@@ -42,6 +43,17 @@ func Inputs(content string, ds, m *py.Dict, id model.Identity) (store.Inputs, er
 		}
 		settings.Set(k, e.Val)
 	}
+	if cl, err := model.Classes.Lookup(m.Str("type")); err == nil && cl.Scoring == model.ScoreHFBase && strings.Contains(inf.Dict("inferencer").Str("type"), "PPL") {
+		// the one case in which the batch is part of the question
+		if n := batchSize(inf.Dict("inferencer"), m); n > 1 {
+			at := py.NewList()
+			for _, c := range cuts {
+				at.Append(c, 0)
+			}
+			settings.Set("batch_size", n)
+			settings.Set("cuts", at)
+		}
+	}
 	ph, err := valueHash(prompt)
 	if err != nil {
 		return store.Inputs{}, err
@@ -51,6 +63,38 @@ func Inputs(content string, ds, m *py.Dict, id model.Identity) (store.Inputs, er
 		return store.Inputs{}, err
 	}
 	return store.Inputs{Data: content, Prompt: ph, Settings: sh, Model: id}, nil
+}
+
+// batchSize is how many rows OpenCompass hands to the model at once: the
+// inferencer's batch_size, or else the model's.
+func batchSize(inferencer, m *py.Dict) int {
+	if n, ok := inferencer.Get("batch_size").(int); ok {
+		return n
+	}
+	return m.Int("batch_size", 1)
+}
+
+// batches says which rows stand in one batch with a row: OpenCompass counts
+// them from the start of each part that it cuts a dataset into. nil when each
+// row stands alone.
+func batches(inferencer, m *py.Dict, cuts []int, rows int) func(int) (int, int) {
+	n := batchSize(inferencer, m)
+	if n <= 1 {
+		return nil
+	}
+	return func(row int) (int, int) {
+		from, to := 0, rows
+		for _, c := range cuts {
+			if c <= row {
+				from = c
+			} else {
+				to = min(to, c)
+				break
+			}
+		}
+		from += (row - from) / n * n
+		return from, min(from+n, to)
+	}
 }
 
 // notSettings are keys of a model dict that change no answer: how it is

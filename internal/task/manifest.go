@@ -44,8 +44,11 @@ type Unit struct {
 	// Start and Stop say which of the rows that the reader selects belong to
 	// this part; Stop 0 means all. Stop may lie behind the last row.
 	Start, Stop int
-	Task        string // name of the task it came from, for events
-	Log         string // log of that task, relative to the run
+	// Cuts are the rows at which OpenCompass would begin parts of the dataset,
+	// 0 left out: batches never reach across one. Empty for an uncut dataset.
+	Cuts []int
+	Task string // name of the task it came from, for events
+	Log  string // log of that task, relative to the run
 	// Sole says that this worker has all of the dataset, so that its records
 	// may go to the main file.
 	Sole bool
@@ -55,7 +58,7 @@ type Unit struct {
 }
 
 // Whole reports whether the unit is a whole dataset.
-func (u *Unit) Whole() bool { return u.Stop == 0 }
+func (u *Unit) Whole() bool { return u.Start == 0 && u.Stop == 0 }
 
 // Options are what a worker is told besides its units.
 type Options struct {
@@ -144,6 +147,7 @@ type unitFile struct {
 	Part    string `json:"part,omitempty"`
 	Start   int    `json:"start,omitempty"`
 	Stop    int    `json:"stop,omitempty"`
+	Cuts    []int  `json:"cuts,omitempty"`
 	Task    int    `json:"task"` // index into tasks
 	Sole    bool   `json:"sole,omitempty"`
 	Extra   *int   `json:"extra,omitempty"` // index into dicts
@@ -188,7 +192,7 @@ func (m *Manifest) Encode() (data []byte, secrets map[string]string, err error) 
 			tasks[ref] = n
 			f.Tasks = append(f.Tasks, ref)
 		}
-		uf := unitFile{Abbr: u.Abbr, Start: u.Start, Stop: u.Stop, Task: n, Sole: u.Sole}
+		uf := unitFile{Abbr: u.Abbr, Start: u.Start, Stop: u.Stop, Cuts: u.Cuts, Task: n, Sole: u.Sole}
 		if u.Part != u.Abbr {
 			uf.Part = u.Part
 		}
@@ -289,7 +293,7 @@ func DecodeManifest(data []byte, getenv func(string) string) (*Manifest, error) 
 			return nil, fmt.Errorf("read manifest: unit %d points nowhere", i)
 		}
 		x := Unit{
-			Dataset: dicts[u.Dataset], Abbr: u.Abbr, Part: u.Part, Start: u.Start, Stop: u.Stop,
+			Dataset: dicts[u.Dataset], Abbr: u.Abbr, Part: u.Part, Start: u.Start, Stop: u.Stop, Cuts: u.Cuts,
 			Task: f.Tasks[u.Task].Name, Log: f.Tasks[u.Task].Log, Sole: u.Sole,
 		}
 		if x.Part == "" {

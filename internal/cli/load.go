@@ -1,0 +1,271 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sextant/catalog"
+	"sextant/internal/py"
+	"sextant/internal/pyconf"
+	"sextant/internal/registry"
+	"sextant/internal/source"
+	"sextant/internal/spec"
+)
+
+// loadOptions is how configs are loaded in this environment.
+func (a *app) loadOptions(configDir string) pyconf.Options {
+	dir := configDir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(a.env.Cwd, dir)
+	}
+	if a.files == nil {
+		a.files = source.NewSet()
+	}
+	if a.cache == nil {
+		a.cache = &pyconf.Cache{}
+	}
+	return pyconf.Options{
+		Dir: a.env.Cwd, ConfigDir: dir, Catalog: catalog.FS(), Env: a.env.LookupEnv, Files: a.files, Now: a.env.Now, Cache: a.cache,
+		Notes: noteWriter{a},
+	}
+}
+
+// noteWriter shows what a config prints.
+type noteWriter struct{ a *app }
+
+func (w noteWriter) Write(p []byte) (int, error) {
+	for _, l := range strings.Split(strings.TrimRight(string(p), "\n"), "\n") {
+		w.a.terminal(false, false).Note("%s", l)
+	}
+	return len(p), nil
+}
+
+// loadExperiment gets the experiment that the command line asks for: a config
+// file, or configs by name.
+func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*spec.Experiment, error) {
+	cfg, err := a.loadConfig(ctx, f, config)
+	if err != nil {
+		return nil, err
+	}
+	def := spec.Defaults{MaxNumWorkers: f.MaxNumWorkers, MaxWorkersPerGPU: f.MaxWorkersPerGPU, Retry: f.Retry}
+	if f.Slurm {
+		def.Runner = "SlurmRunner"
+		def.Args = py.NewDict()
+		for _, kv := range [][2]string{{"partition", f.Partition}, {"quotatype", f.Quotatype}, {"qos", f.QOS}} {
+			if kv[1] != "" {
+				def.Args.Set(kv[0], kv[1])
+			}
+		}
+		// OpenCompass merges the two, which leaves keys that no longer fit
+		cfg.Delete("infer")
+		cfg.Delete("eval")
+	}
+	return spec.Decode(a.files, cfg, def)
+}
+
+// loadConfig gives the plain data of the config, with keys in the order that
+// OpenCompass has after it dumped and reloaded it.
+func (a *app) loadConfig(ctx context.Context, f *runFlags, config string) (*py.Dict, error) {
+	if config != "" {
+		c, err := a.loadFile(ctx, f, config)
+		if err != nil {
+			return nil, err
+		}
+		return pyconf.SortKeys(c.Data()), nil
+	}
+	cfg, err := a.configFromNames(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return pyconf.SortKeys(cfg), nil
+}
+
+// loadFile loads a config from disk or, when there is no such file, from the
+// catalog.
+func (a *app) loadFile(ctx context.Context, f *runFlags, config string) (*pyconf.Config, error) {
+	o := a.loadOptions(f.ConfigDir)
+	path := config
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(a.env.Cwd, path)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return pyconf.Load(ctx, config, o)
+	}
+	// eval_demo.py and the like come with the program
+	if _, err := fs.Stat(catalog.FS(), filepath.ToSlash(config)); err == nil {
+		return pyconf.Load(ctx, "catalog:"+filepath.ToSlash(config), o)
+	}
+	var near []string
+	if es, rerr := os.ReadDir(filepath.Join(a.env.Cwd, filepath.Dir(config))); rerr == nil {
+		for _, e := range es {
+			if strings.HasSuffix(e.Name(), ".py") {
+				near = append(near, filepath.Join(filepath.Dir(config), e.Name()))
+			}
+		}
+	}
+	for _, e := range catalog.List() {
+		if e.Kind == "" {
+			near = append(near, e.Path)
+		}
+	}
+	hint := "`sextant list` shows the configs that come with the program"
+	if n := registry.Nearest(config, near); n != "" {
+		hint = fmt.Sprintf("did you mean %s?", n)
+	}
+	return nil, &exitError{code: ExitUsage, err: fmt.Errorf("config %s does not exist", config), hint: hint}
+}
+
+// configFromNames builds a config of --models, --datasets, --summarizer and
+// the like (spec 2.2).
+func (a *app) configFromNames(ctx context.Context, f *runFlags) (*py.Dict, error) {
+	cfg := py.NewDict()
+	models, err := a.modelsByName(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	datasets, err := a.datasetsByName(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Set("models", models)
+	cfg.Set("datasets", datasets)
+	s, err := a.summarizerByName(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		cfg.Set("summarizer", s)
+	}
+	return cfg, nil
+}
+
+func (a *app) loadNamed(ctx context.Context, f *runFlags, kind, word string) (*pyconf.Config, namedFile, error) {
+	file, others, err := pickName(nameRoots(a.env.Cwd, f.ConfigDir, kind), kind, word)
+	if err != nil {
+		return nil, file, err
+	}
+	ui := a.terminal(f.Quiet, f.JSON)
+	if len(others) > 0 {
+		var s []string
+		for i, o := range others {
+			if i == 3 {
+				s = append(s, fmt.Sprintf("and %d more", len(others)-i))
+				break
+			}
+			s = append(s, o.Stem)
+		}
+		ui.Warn("%q is ambiguous; using %s, not %s", word, file.Stem, strings.Join(s, ", "))
+	}
+	o := a.loadOptions(f.ConfigDir)
+	path := file.Path
+	if !file.Disk {
+		path = "catalog:" + path
+	} else {
+		path = a.rel(path)
+	}
+	c, err := pyconf.Load(ctx, path, o)
+	return c, file, err
+}
+
+func (a *app) modelsByName(ctx context.Context, f *runFlags) (*py.List, error) {
+	out := py.NewList()
+	if len(f.Models) == 0 {
+		if f.HFPath == "" {
+			return nil, usagef("nothing to run: name a config, or models with --models or --hf-path")
+		}
+		m, err := f.hfModel()
+		if err != nil {
+			return nil, err
+		}
+		out.Append(m, 0)
+		return out, nil
+	}
+	for _, w := range f.Models {
+		c, file, err := a.loadNamed(ctx, f, "models", w)
+		if err != nil {
+			return nil, err
+		}
+		l, ok := c.Data().Get("models").(*py.List)
+		if !ok {
+			return nil, usagef("model config %s defines no list `models`", file)
+		}
+		for i, m := range l.Items {
+			out.Append(m, l.PosOf(i))
+		}
+	}
+	return out, nil
+}
+
+func (a *app) datasetsByName(ctx context.Context, f *runFlags) (*py.List, error) {
+	out := py.NewList()
+	if len(f.Datasets) == 0 {
+		if f.CustomPath == "" {
+			return nil, usagef("nothing to run: name datasets with --datasets or --custom-dataset-path")
+		}
+		out.Append(f.customDataset(), 0)
+		return out, nil
+	}
+	for _, w := range f.Datasets {
+		name, suffix, ok := strings.Cut(w, "/")
+		if !ok {
+			suffix = "_datasets"
+		}
+		c, file, err := a.loadNamed(ctx, f, "datasets", name)
+		if err != nil {
+			return nil, err
+		}
+		found := false
+		for _, e := range c.Data().Entries() {
+			k, _ := e.Key.(string)
+			l, isList := e.Val.(*py.List)
+			if !isList || !strings.HasSuffix(k, suffix) {
+				continue
+			}
+			found = true
+			for i, d := range l.Items {
+				out.Append(d, l.PosOf(i))
+			}
+		}
+		if !found {
+			return nil, usagef("dataset config %s defines no list whose name ends in %q", file, suffix)
+		}
+	}
+	if f.DatasetNumRuns > 1 {
+		for i, d := range out.Items {
+			m, ok := d.(*py.Dict)
+			if !ok {
+				continue
+			}
+			m = m.Copy()
+			m.Set("n", f.DatasetNumRuns)
+			m.Set("k", f.DatasetNumRuns)
+			out.Items[i] = m
+		}
+	}
+	return out, nil
+}
+
+func (a *app) summarizerByName(ctx context.Context, f *runFlags) (*py.Dict, error) {
+	word := f.Summarizer
+	if word == "" {
+		word = "example"
+	}
+	name, key, ok := strings.Cut(word, "/")
+	if !ok {
+		key = "summarizer"
+	}
+	c, file, err := a.loadNamed(ctx, f, "summarizers", name)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := c.Data().Get(key).(*py.Dict)
+	if !ok {
+		return nil, usagef("summarizer config %s defines no dict %q", file, key)
+	}
+	return s, nil
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// OS is the real outside world.
+func OS() *Env {
+	stop := make(chan os.Signal, 4)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	interrupts := make(chan struct{}, 4)
+	go func() {
+		for range stop {
+			interrupts <- struct{}{}
+		}
+	}()
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = "."
+	}
+	home, _ := os.UserHomeDir() // "" means: no caches in a home
+	exe, err := os.Executable()
+	if err != nil {
+		exe = os.Args[0]
+	}
+	host, _ := os.Hostname() // for display
+	width, _, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil {
+		width = 0
+	}
+	return &Env{
+		Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Environ: os.Environ, Cwd: cwd, HomeDir: home,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())), StderrTTY: term.IsTerminal(int(os.Stderr.Fd())), Width: width,
+		Now: time.Now, Executable: exe, Host: host, Pid: os.Getpid(), CPUs: runtime.GOMAXPROCS(0),
+		Interrupts: interrupts, Ctx: context.Background(),
+	}
+}

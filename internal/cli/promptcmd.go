@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sextant/internal/dataset"
+	"sextant/internal/infer"
+	"sextant/internal/model"
+	"sextant/internal/py"
+	"sextant/internal/task"
+)
+
+func (a *app) promptCmd() *cobra.Command {
+	f := &runFlags{}
+	var row, count int
+	var pattern string
+	cmd := &cobra.Command{
+		Use:   "prompt [CONFIG] [-i ROW]",
+		Short: "Show what will be sent for a sample, for each model",
+		Long: `Show what will be sent for a sample of each dataset, for each model: for
+options that are compared one text per label, with its tokens where a
+tokenizer is at hand. Nothing is asked of a model.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config := ""
+			if len(args) > 0 {
+				config = args[0]
+			}
+			ctx := cmd.Context()
+			exp, err := a.loadExperiment(ctx, f, config)
+			if err != nil {
+				return err
+			}
+			if errs := task.Check(exp); len(errs) > 0 {
+				return errs
+			}
+			ui := a.terminal(false, false)
+			src := a.dataSource(f.Offline, ui)
+			out := &promptPrinter{w: a.env.Stdout, color: a.env.StdoutTTY && a.env.Getenv("NO_COLOR") == ""}
+			shown := 0
+			for _, d := range exp.Datasets {
+				if pattern != "" && !anyPattern(d.Abbr, []string{pattern}) {
+					continue
+				}
+				set, err := dataset.Read(ctx, d.Cfg, src)
+				if err != nil {
+					return err
+				}
+				for _, m := range exp.Models {
+					cl, err := model.Classes.Lookup(m.Type)
+					if err != nil {
+						return task.Unknown(m.Cfg, err)
+					}
+					job := &infer.Job{Class: cl, ModelCfg: m.Cfg, Set: set, InferCfg: d.Infer}
+					if cl.Tokenizer != nil {
+						if t, err := cl.Tokenizer(ctx, m.Cfg, a.modelEnv(f.Offline, 1, a.logger(f))); err == nil {
+							job.Model = tokenizerOnly{t}
+						}
+					}
+					for i := row; i < row+count && i < len(set.Test) || i == row; i++ {
+						rs, err := infer.Preview(job, i)
+						if err != nil {
+							return err
+						}
+						out.print(m.Abbr, d.Abbr, i, len(set.Test), rs, set)
+						shown++
+					}
+				}
+			}
+			if shown == 0 {
+				return usagef("no dataset matches %q", pattern)
+			}
+			return out.err
+		},
+	}
+	s := cmd.Flags()
+	f.set = s
+	s.IntVarP(&row, "sample", "i", 0, "number of the sample")
+	s.IntVarP(&count, "count", "c", 1, "how many samples")
+	s.StringVarP(&pattern, "pattern", "p", "", "only datasets whose abbr has this in it")
+	s.StringArrayVar(&f.Models, "models", nil, "model configs by name")
+	s.StringArrayVar(&f.Datasets, "datasets", nil, "dataset configs by name")
+	s.StringVar(&f.ConfigDir, "config-dir", "configs", "folder searched first for names and imports")
+	s.BoolVar(&f.Offline, "offline", false, "no network at all")
+	return cmd
+}
+
+type promptPrinter struct {
+	w     io.Writer
+	color bool
+	err   error
+}
+
+func (p *promptPrinter) paint(code, s string) string {
+	if !p.color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p *promptPrinter) print(m, d string, row, total int, rs []infer.Rendered, set *dataset.Set) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", p.paint("1", fmt.Sprintf("%s / %s, sample %d of %d", m, d, row, total)))
+	for _, r := range rs {
+		head := "prompt"
+		if r.HasLabel {
+			head = "label " + py.Repr(r.Label)
+		}
+		if r.Tokens > 0 {
+			head += fmt.Sprintf(" (%d tokens)", r.Tokens)
+		}
+		if len(r.Examples) > 0 {
+			head += fmt.Sprintf(", examples %v", r.Examples)
+		}
+		fmt.Fprintf(&b, "%s\n", p.paint("36", "── "+head))
+		if r.Messages == nil {
+			fmt.Fprintf(&b, "%s\n", r.Text)
+			continue
+		}
+		for _, msg := range r.Messages {
+			fmt.Fprintf(&b, "%s\n%s\n", p.paint("33", "["+msg.Role+"]"), msg.Content)
+		}
+	}
+	if set.Output != "" {
+		fmt.Fprintf(&b, "%s %s\n", p.paint("36", "── gold:"), py.Str(set.Test[row].Get(set.Output)))
+	}
+	b.WriteByte('\n')
+	if _, err := io.WriteString(p.w, b.String()); err != nil && p.err == nil {
+		p.err = err
+	}
+}
+
+// tokenizerOnly is a model that counts tokens and answers nothing.
+type tokenizerOnly struct{ model.Tokenizer }
+
+var errNoModel = errors.New("only the tokenizer is open")
+
+func (tokenizerOnly) Generate(context.Context, model.Request) (model.Response, error) {
+	return model.Response{}, errNoModel
+}
+func (tokenizerOnly) Limits() model.Limits { return model.Limits{} }
+func (tokenizerOnly) Close() error         { return nil }

@@ -1,0 +1,339 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sextant/internal/event"
+	"sextant/internal/store"
+)
+
+// runFolder finds the run that a command is about: a folder of a run, a work
+// dir (its last run), or, with nothing said, the last run of outputs/default.
+func (a *app) runFolder(args []string, workDir string) (*store.Run, error) {
+	if len(args) > 0 {
+		p := args[0]
+		if !filepath.IsAbs(p) {
+			p = filepath.Join(a.env.Cwd, p)
+		}
+		if st, err := os.Stat(filepath.Join(p, "events.jsonl")); err == nil && !st.IsDir() {
+			return store.Open(p)
+		}
+		if st, err := os.Stat(p); err == nil && st.IsDir() {
+			if _, err := os.Stat(filepath.Join(p, "configs")); err == nil {
+				return store.Open(p)
+			}
+			return store.Resolve(p, "latest")
+		}
+		return store.Resolve(a.workDir(workDir), args[0])
+	}
+	return store.Resolve(a.workDir(workDir), "latest")
+}
+
+func (a *app) workDir(w string) string {
+	if w == "" {
+		w = filepath.Join("outputs", "default")
+	}
+	if !filepath.IsAbs(w) {
+		w = filepath.Join(a.env.Cwd, w)
+	}
+	return w
+}
+
+// progress is what the events of a run amount to.
+type progress struct {
+	Run     string          `json:"run"`
+	State   string          `json:"state"` // "running", "finished", "stopped"
+	Stage   string          `json:"stage,omitempty"`
+	Tasks   []*taskProgress `json:"tasks"`
+	Updated time.Time       `json:"updated"`
+	byName  map[string]*taskProgress
+}
+
+type taskProgress struct {
+	Stage  string `json:"stage"`
+	Task   string `json:"task"`
+	State  string `json:"state"`
+	Done   int    `json:"done"`
+	Total  int    `json:"total"`
+	Failed int    `json:"failed,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Log    string `json:"log,omitempty"`
+	// parts holds the counters of each dataset of the task.
+	parts map[string][3]int
+}
+
+func (p *progress) add(e event.Event) {
+	if !e.Time.IsZero() {
+		p.Updated = e.Time
+	}
+	switch e.Kind {
+	case event.RunStarted:
+		p.State, p.Stage, p.Tasks, p.byName = "running", "", nil, map[string]*taskProgress{}
+		return
+	case event.StageStarted:
+		p.Stage = e.Stage
+		return
+	case event.RunDone:
+		p.State = "finished"
+		return
+	}
+	if e.Task == "" {
+		return
+	}
+	t := p.byName[e.Task]
+	if t == nil {
+		t = &taskProgress{Stage: e.Stage, Task: e.Task, State: "queued", parts: map[string][3]int{}}
+		if p.byName == nil {
+			p.byName = map[string]*taskProgress{}
+		}
+		p.byName[e.Task] = t
+		p.Tasks = append(p.Tasks, t)
+	}
+	if e.Stage != "" {
+		t.Stage = e.Stage
+	}
+	if e.Log != "" {
+		t.Log = e.Log
+	}
+	switch e.Kind {
+	case event.TaskStarted:
+		t.State, t.Error = "running", ""
+	case event.TaskProgress:
+		t.parts[e.Dataset] = [3]int{e.Done, e.Total, e.Failed}
+		t.Done, t.Total, t.Failed = 0, 0, 0
+		for _, c := range t.parts {
+			t.Done, t.Total, t.Failed = t.Done+c[0], t.Total+c[1], t.Failed+c[2]
+		}
+	case event.TaskRetried:
+		t.State, t.Error = "retrying", e.Error
+	case event.TaskFailed:
+		t.State, t.Error = "failed", e.Error
+	case event.TaskFinished:
+		t.State = "done"
+		if e.Total > 0 {
+			t.Done, t.Total, t.Failed = e.Done, e.Total, e.Failed
+		}
+	}
+}
+
+func (p *progress) text(width int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", p.Run, p.State)
+	if p.State == "running" && p.Stage != "" {
+		fmt.Fprintf(&b, ", stage %s", p.Stage)
+	}
+	if !p.Updated.IsZero() {
+		fmt.Fprintf(&b, ", last event %s", p.Updated.Format("2006-01-02 15:04:05"))
+	}
+	b.WriteByte('\n')
+	counts := map[string]int{}
+	for _, t := range p.Tasks {
+		counts[t.State]++
+	}
+	var keys []string
+	for k := range counts {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for i, k := range keys {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d %s", counts[k], k)
+	}
+	if len(keys) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, t := range p.Tasks {
+		n := ""
+		if t.Total > 0 {
+			n = fmt.Sprintf("%d/%d", t.Done, t.Total)
+		}
+		fmt.Fprintf(&b, "  %-5s  %-8s  %13s  %s", t.Stage, t.State, n, t.Task)
+		if t.Failed > 0 {
+			fmt.Fprintf(&b, "  (%d samples without an answer)", t.Failed)
+		}
+		if t.Error != "" {
+			fmt.Fprintf(&b, "\n         %s", t.Error)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (a *app) statusCmd() *cobra.Command {
+	var asJSON, follow bool
+	var workDir string
+	cmd := &cobra.Command{
+		Use:   "status [RUN]",
+		Short: "Show how far a run is, from any terminal or machine that sees its folder",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := a.runFolder(args, workDir)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			p := &progress{Run: a.rel(r.Dir()), State: "not started"}
+			path := r.Path("events.jsonl")
+			show := func() error {
+				if alive, who := r.Alive(); p.State == "running" && !alive {
+					p.State = "stopped (its coordinator is gone; go on with -r " + r.Name() + ")"
+				} else if alive && p.State == "running" && who != "" {
+					p.State = "running on " + who
+				}
+				if asJSON {
+					return json.NewEncoder(a.env.Stdout).Encode(p)
+				}
+				_, err := fmt.Fprint(a.env.Stdout, p.text(a.env.Width))
+				return err
+			}
+			f, err := os.Open(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return show()
+			} else if err != nil {
+				return err
+			}
+			err = event.Read(f, func(e event.Event) bool { p.add(e); return true })
+			f.Close()
+			if err != nil {
+				return err
+			}
+			if !follow {
+				return show()
+			}
+			return a.follow(cmd.Context(), path, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "stay and show what happens until the run ends")
+	cmd.Flags().StringVarP(&workDir, "work-dir", "w", "", "folder of the runs (default outputs/default)")
+	return cmd
+}
+
+// follow replays the events of a run and then shows new ones as they come.
+func (a *app) follow(ctx context.Context, path string, asJSON bool) error {
+	if a.env.Interrupts != nil {
+		c, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ctx = c
+		go func() {
+			select {
+			case <-a.env.Interrupts:
+				cancel()
+			case <-c.Done():
+			}
+		}()
+	}
+	ui := a.terminal(false, asJSON)
+	err := event.Tail(ctx, path, 500*time.Millisecond, func(e event.Event) bool {
+		ui.Emit(e)
+		return e.Kind != event.RunDone
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (a *app) logsCmd() *cobra.Command {
+	var workDir, runName string
+	cmd := &cobra.Command{
+		Use:   "logs [TASK]",
+		Short: "Print the log of a task (part of its name is enough), or list the logs",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var which []string
+			if runName != "" {
+				which = []string{runName}
+			}
+			r, err := a.runFolder(which, workDir)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			var logs []string
+			root := r.Path("logs")
+			err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					logs = append(logs, p)
+				}
+				return nil
+			})
+			if err != nil || len(logs) == 0 {
+				return &exitError{code: ExitFailure, err: fmt.Errorf("run %s has no logs", a.rel(r.Dir()))}
+			}
+			if len(args) == 0 {
+				for _, l := range logs {
+					fmt.Fprintln(a.env.Stdout, a.rel(l))
+				}
+				return nil
+			}
+			word := strings.Trim(args[0], "[]")
+			word = strings.TrimPrefix(strings.TrimPrefix(word, "OpenICLInfer["), "OpenICLEval[")
+			word, _, _ = strings.Cut(word, ",")
+			var hits []string
+			for _, l := range logs {
+				if strings.Contains(l, filepath.FromSlash(word)) {
+					hits = append(hits, l)
+				}
+			}
+			if len(hits) == 0 {
+				return &exitError{code: ExitUsage, err: fmt.Errorf("no log matches %q", args[0]), hint: "`sextant logs` lists them"}
+			}
+			for _, l := range hits {
+				if len(hits) > 1 {
+					fmt.Fprintf(a.env.Stdout, "== %s\n", a.rel(l))
+				}
+				b, err := os.ReadFile(l)
+				if err != nil {
+					return err
+				}
+				if _, err := a.env.Stdout.Write(b); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&workDir, "work-dir", "w", "", "folder of the runs (default outputs/default)")
+	cmd.Flags().StringVar(&runName, "run", "", "the run (default: the last)")
+	return cmd
+}
+
+func (a *app) cancelCmd() *cobra.Command {
+	var workDir string
+	cmd := &cobra.Command{
+		Use:   "cancel [RUN]",
+		Short: "Stop a run: its coordinator finishes what is in flight, jobs on a cluster are cancelled",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := a.runFolder(args, workDir)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			if alive, _ := r.Alive(); !alive {
+				return &exitError{code: ExitFailure, err: fmt.Errorf("run %s is not running", a.rel(r.Dir()))}
+			}
+			if err := r.RequestCancel(); err != nil {
+				return err
+			}
+			a.terminal(false, false).Note("asked %s to stop", a.rel(r.Dir()))
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&workDir, "work-dir", "w", "", "folder of the runs (default outputs/default)")
+	return cmd
+}

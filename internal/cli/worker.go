@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"sextant/internal/event"
+	"sextant/internal/runner"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+func (a *app) workerCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:    "worker MANIFEST",
+		Short:  "Execute the tasks of a manifest (what runners start)",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE:   func(cmd *cobra.Command, args []string) error { return a.worker(cmd.Context(), args[0]) },
+	}
+}
+
+// worker executes one manifest in this process. Exit codes: 0 when all units
+// are done, ExitTaskFailed when one failed, ExitInterrupted when told to stop.
+func (a *app) worker(ctx context.Context, path string) error {
+	m, err := task.ReadManifest(path, a.env.Getenv)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if m.Options.Debug {
+		level = slog.LevelDebug
+	}
+	secrets := task.Secrets(m.Model)
+	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, secrets), &slog.HandlerOptions{Level: level}))
+	at := runner.Attach(a.env.Getenv, a.env.Stdin, a.env.Now)
+	defer at.Close()
+	ctx, cancel := at.Context(ctx)
+	defer cancel()
+	if a.env.Interrupts != nil {
+		go func() {
+			select {
+			case <-a.env.Interrupts:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	log.Info("worker started", "id", m.ID, "attempt", m.Attempt, "stage", m.Stage, "model", m.ModelAbbr, "units", len(m.Units), "program", Version())
+	return a.executeManifest(ctx, m, at.Sink, log)
+}
+
+// executeManifest does what a manifest says in this process.
+func (a *app) executeManifest(ctx context.Context, m *task.Manifest, sink event.Sink, log *slog.Logger) error {
+	r, err := store.Open(m.Run)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	rep := task.NewReporter(r, m, a.env.Host, a.env.Pid, task.BeatInterval)
+	d := task.Deps{
+		Run: r, Source: a.dataSource(m.Options.Offline, nil), Env: a.modelEnv(m.Options.Offline, m.Options.Threads, log),
+		Events: sink, Now: a.env.Now, Log: log,
+	}
+	f := task.Execute(ctx, m, d, rep)
+	state := task.Done
+	switch {
+	case f != nil:
+		state = task.Failed
+	case ctx.Err() != nil:
+		state = task.Stopped
+	}
+	if err := rep.Finish(state, f); err != nil {
+		log.Error("status not written", "error", err)
+	}
+	switch state {
+	case task.Failed:
+		return &exitError{code: ExitTaskFailed, err: errors.New(f.Message), hint: f.Hint}
+	case task.Stopped:
+		return &exitError{code: ExitInterrupted, err: errors.New("told to stop")}
+	}
+	return nil
+}
