@@ -1,4 +1,5 @@
-// Package pymath gives exp, log, pow, sin and cos with the last bit right.
+// Package pymath gives exp, log, pow, sin and cos with the last bit right, and
+// the sums of math.fsum and NumPy.
 // Python's math module calls the C library, whose results (glibc) are the
 // correctly rounded ones but for about one in a thousand or fewer; Go's math
 // package is off by a unit in the last place far more often, which shows in

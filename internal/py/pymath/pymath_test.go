@@ -2,11 +2,15 @@ package pymath
 
 import (
 	"bufio"
+	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sextant/internal/sharedtest"
 )
 
 // TestAgainstLibm holds the functions against results of the C library
@@ -92,3 +96,48 @@ func BenchmarkExp(b *testing.B) {
 
 // allowed is how many of the stored results glibc rounds the other way.
 var allowed = map[string]int{"exp": 2, "log": 2, "log2": 4, "log10": 2, "log1p": 4, "sin": 7, "cos": 3, "pow": 10}
+
+func TestConformanceSums(t *testing.T) {
+	t.Parallel()
+	fh, err := os.Open(sharedtest.Path(t, "conformance", "pynum", "sums.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fh.Close()
+	sc := bufio.NewScanner(fh)
+	sc.Buffer(nil, 16<<20)
+	n := 0
+	for sc.Scan() {
+		var r struct {
+			Values []float64
+			FSum   string `json:"fsum"`
+			Sum    string `json:"np_sum"`
+			Mean   string `json:"np_mean"`
+			Std    string `json:"np_std"`
+			Median string `json:"np_median"`
+			P25    string `json:"np_percentile_25"`
+		}
+		if err := json.Unmarshal(sc.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		n++
+		for _, c := range []struct {
+			name string
+			got  float64
+			want string
+		}{
+			{"fsum", FSum(r.Values), r.FSum}, {"np.sum", NumPySum(r.Values), r.Sum}, {"np.mean", NumPyMean(r.Values), r.Mean},
+			{"np.std", NumPyStd(r.Values, 0), r.Std}, {"np.median", NumPyMedian(r.Values), r.Median}, {"np.percentile", NumPyPercentile(r.Values, 25), r.P25},
+		} {
+			if got := fmt.Sprintf("%016x", math.Float64bits(c.got)); c.want != "" && got != c.want {
+				t.Errorf("%s of %d values: got %v (%s), want %s", c.name, len(r.Values), c.got, got, c.want)
+			}
+		}
+	}
+	if n == 0 || sc.Err() != nil {
+		t.Errorf("%d rows, %v", n, sc.Err())
+	}
+	if got := FSum([]float64{1e16, 1, 1e-16}); got != 10000000000000002 {
+		t.Errorf("fsum half-way: %v", got)
+	}
+}
