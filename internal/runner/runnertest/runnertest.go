@@ -43,7 +43,7 @@ type Factory func(t *testing.T, s Setup) runner.Runner
 
 // Main runs the tests, or the fake worker when the process was started as one.
 func Main(m *testing.M) {
-	if os.Getenv(workerVar) != "" {
+	if os.Getenv(WorkerVar) != "" {
 		os.Exit(worker(os.Args[len(os.Args)-1]))
 	}
 	os.Exit(m.Run())
@@ -116,7 +116,7 @@ func newBench(t *testing.T, f Factory, workers int) *bench {
 	t.Cleanup(func() { run.Close() })
 	b := &bench{t: t, run: run, rec: NewRecorder()}
 	b.r = f(t, Setup{
-		Workers: workers, Command: []string{os.Args[0]}, Environ: append(os.Environ(), workerVar+"=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"),
+		Workers: workers, Command: []string{os.Args[0]}, Environ: append(os.Environ(), WorkerVar+"=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"),
 		LostAfter: 1500 * time.Millisecond, Grace: 300 * time.Millisecond,
 	})
 	b.stage = &runner.Stage{Name: task.Infer, Run: run, Epoch: 1, Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}}
@@ -152,8 +152,8 @@ func dataset(name string, rows int, behave ...py.Value) task.Task {
 	return task.Task{Name: "T[m/" + name + "]", Model: theModel, ModelAbbr: "m", Units: []task.Unit{{Dataset: d, Abbr: name}}}
 }
 
-// parts cuts a dataset into n tasks.
-func parts(name string, rows, n int, behave ...py.Value) []task.Task {
+// Parts cuts a dataset into n tasks.
+func Parts(name string, rows, n int, behave ...py.Value) []task.Task {
 	whole := dataset(name, rows, behave...)
 	var out []task.Task
 	step := (rows + n - 1) / n
@@ -259,7 +259,7 @@ func orderAndCut(t *testing.T, f Factory) {
 	want := undisturbed(t, f, dataset("a", 60))
 	for _, n := range []int{3, 7} {
 		b := newBench(t, f, 4)
-		b.do(parts("a", 60, n)...)
+		b.do(Parts("a", 60, n)...)
 		b.same(want)
 	}
 }
@@ -478,7 +478,7 @@ func many(t *testing.T, f Factory, n int) {
 	want := undisturbed(t, f, dataset("a", n))
 	b := newBench(t, f, 2)
 	begin := time.Now()
-	rep := b.do(parts("a", n, n)...)
+	rep := b.do(Parts("a", n, n)...)
 	t.Logf("%d tasks of one sample: %v", n, time.Since(begin).Round(time.Millisecond))
 	if done, _, _ := rep.Count(); done != n {
 		t.Errorf("%d done of %d", done, n)

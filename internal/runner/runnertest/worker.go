@@ -20,8 +20,8 @@ import (
 	"sextant/internal/task"
 )
 
-// workerVar makes the test binary the fake worker.
-const workerVar = "SEXTANT_RUNNERTEST_WORKER"
+// WorkerVar, when set, makes the test binary the fake worker.
+const WorkerVar = "SEXTANT_RUNNERTEST_WORKER"
 
 // beat of the fake worker: short, so that hanging shows soon.
 const beat = 100 * time.Millisecond
