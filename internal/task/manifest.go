@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sextant/internal/py"
 )
@@ -126,6 +127,7 @@ type manifestFile struct {
 	Units     []unitFile        `json:"units"`
 	Dicts     []json.RawMessage `json:"dicts"`
 	Tasks     []taskRef         `json:"tasks"`
+	Cuts      [][]int           `json:"cuts,omitempty"` // each distinct one once: all parts of a dataset share them
 }
 
 type optionsFile struct {
@@ -147,7 +149,7 @@ type unitFile struct {
 	Part    string `json:"part,omitempty"`
 	Start   int    `json:"start,omitempty"`
 	Stop    int    `json:"stop,omitempty"`
-	Cuts    []int  `json:"cuts,omitempty"`
+	Cuts    *int   `json:"cuts,omitempty"`  // index into cuts
 	Task    int    `json:"task"` // index into tasks
 	Sole    bool   `json:"sole,omitempty"`
 	Extra   *int   `json:"extra,omitempty"` // index into dicts
@@ -184,6 +186,7 @@ func (m *Manifest) Encode() (data []byte, secrets map[string]string, err error) 
 		}
 	}
 	tasks := map[taskRef]int{}
+	cuts := map[string]int{} // by dataset: the last that was written
 	for i, u := range m.Units {
 		ref := taskRef{u.Task, u.Log}
 		n, ok := tasks[ref]
@@ -192,7 +195,16 @@ func (m *Manifest) Encode() (data []byte, secrets map[string]string, err error) 
 			tasks[ref] = n
 			f.Tasks = append(f.Tasks, ref)
 		}
-		uf := unitFile{Abbr: u.Abbr, Start: u.Start, Stop: u.Stop, Cuts: u.Cuts, Task: n, Sole: u.Sole}
+		uf := unitFile{Abbr: u.Abbr, Start: u.Start, Stop: u.Stop, Task: n, Sole: u.Sole}
+		if len(u.Cuts) > 0 {
+			c, ok := cuts[u.Abbr]
+			if !ok || !slices.Equal(f.Cuts[c], u.Cuts) {
+				c = len(f.Cuts)
+				cuts[u.Abbr] = c
+				f.Cuts = append(f.Cuts, u.Cuts)
+			}
+			uf.Cuts = &c
+		}
 		if u.Part != u.Abbr {
 			uf.Part = u.Part
 		}
@@ -293,11 +305,17 @@ func DecodeManifest(data []byte, getenv func(string) string) (*Manifest, error) 
 			return nil, fmt.Errorf("read manifest: unit %d points nowhere", i)
 		}
 		x := Unit{
-			Dataset: dicts[u.Dataset], Abbr: u.Abbr, Part: u.Part, Start: u.Start, Stop: u.Stop, Cuts: u.Cuts,
+			Dataset: dicts[u.Dataset], Abbr: u.Abbr, Part: u.Part, Start: u.Start, Stop: u.Stop,
 			Task: f.Tasks[u.Task].Name, Log: f.Tasks[u.Task].Log, Sole: u.Sole,
 		}
 		if x.Part == "" {
 			x.Part = x.Abbr
+		}
+		if u.Cuts != nil {
+			if *u.Cuts < 0 || *u.Cuts >= len(f.Cuts) {
+				return nil, fmt.Errorf("read manifest: unit %d points nowhere", i)
+			}
+			x.Cuts = f.Cuts[*u.Cuts]
 		}
 		if u.Extra != nil {
 			if *u.Extra < 0 || *u.Extra >= len(dicts) {

@@ -22,8 +22,8 @@ func sample() *Manifest {
 		Model: py.DictOf("type", "OpenAI", "path", "gpt", "key", py.NewList("sk-first-secret", "sk-second-secret", "sk-first-secret"), "headers", py.DictOf("Authorization", "Bearer abcdef"),
 			"tokens", 5, "eos_token", "</s>", "org", nil),
 		Units: []Unit{
-			{Dataset: whole, Abbr: "siqa", Part: "siqa_0", Start: 0, Stop: 10, Task: "T[m/siqa_0]", Log: "logs/a"},
-			{Dataset: whole, Abbr: "siqa", Part: "siqa_1", Start: 10, Stop: 20, Task: "T[m/siqa_1]", Log: "logs/b"},
+			{Dataset: whole, Abbr: "siqa", Part: "siqa_0", Start: 0, Stop: 10, Cuts: []int{10}, Task: "T[m/siqa_0]", Log: "logs/a"},
+			{Dataset: whole, Abbr: "siqa", Part: "siqa_1", Start: 10, Stop: 20, Cuts: []int{10}, Task: "T[m/siqa_1]", Log: "logs/b"},
 			{Dataset: py.DictOf("abbr", "x"), Abbr: "x", Part: "x", Task: "T[m/siqa_1]", Log: "logs/b", Sole: true, Extra: py.DictOf("infer_order", "random")},
 		},
 		Options: Options{Threads: 2, MaxFailedSamples: -1, Offline: true, Env: []string{"HF_HOME"}, TaskCfg: py.DictOf("type", "OpenICLInferTask")},
@@ -102,8 +102,9 @@ func TestManifestManyUnits(t *testing.T) {
 	d := m.Units[0].Dataset
 	d.Set("long", strings.Repeat("x", 5000))
 	m.Units = nil
+	cuts := make([]int, 10000)
 	for i := range 10000 {
-		m.Units = append(m.Units, Unit{Dataset: d, Abbr: "siqa", Part: fmt.Sprintf("siqa_%d", i), Start: i, Stop: i + 1, Task: fmt.Sprintf("OpenICLInfer[m/siqa_%d]", i), Log: fmt.Sprintf("logs/infer/m/siqa_%d.out", i)})
+		m.Units = append(m.Units, Unit{Dataset: d, Abbr: "siqa", Part: fmt.Sprintf("siqa_%d", i), Start: i, Stop: i + 1, Cuts: cuts, Task: fmt.Sprintf("OpenICLInfer[m/siqa_%d]", i), Log: fmt.Sprintf("logs/infer/m/siqa_%d.out", i)})
 	}
 	data, _, err := m.Encode()
 	if err != nil || len(data) > 3<<20 {
