@@ -100,7 +100,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	}
 	if f.Debug {
 		c.Runner.InProcess = func(ctx context.Context, m *task.Manifest, sink event.Sink) error {
-			return a.executeManifest(ctx, m, sink, log)
+			return a.executeManifest(ctx, c.Drain, m, sink, log)
 		}
 	}
 	// Mistakes in the data come before a folder is made.
@@ -182,7 +182,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 			return a.ended(ctx, c, err)
 		}
 	}
-	if a.draining(c) {
+	if isClosed(c.Drain) {
 		return a.ended(ctx, c, context.Canceled)
 	}
 	if f.Mode == "all" || f.Mode == "eval" {
@@ -197,7 +197,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 			return a.ended(ctx, c, err)
 		}
 	}
-	if a.draining(c) {
+	if isClosed(c.Drain) {
 		return a.ended(ctx, c, context.Canceled)
 	}
 	var notes []string
@@ -282,22 +282,13 @@ next:
 	ui.Note("what was finished is kept; to go on: sextant … -r %s", c.Run.Name())
 }
 
-func (a *app) draining(c *run.Coordinator) bool {
-	select {
-	case <-c.Drain:
-		return true
-	default:
-		return false
-	}
-}
-
 // ended words the end of a run that did not come to its end.
 func (a *app) ended(ctx context.Context, c *run.Coordinator, err error) error {
 	var full *store.FullError
 	if errors.As(err, &full) {
 		return err
 	}
-	if a.draining(c) || ctx.Err() != nil || errors.Is(err, context.Canceled) {
+	if isClosed(c.Drain) || ctx.Err() != nil || errors.Is(err, context.Canceled) {
 		if cause := context.Cause(ctx); cause != nil && errors.Is(cause, store.ErrLeaseLost) {
 			return cause
 		}

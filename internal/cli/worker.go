@@ -38,23 +38,33 @@ func (a *app) worker(ctx context.Context, path string) error {
 	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, secrets), &slog.HandlerOptions{Level: level}))
 	at := runner.Attach(a.env.Getenv, a.env.Stdin, a.env.Now)
 	defer at.Close()
-	ctx, cancel := at.Context(ctx)
-	defer cancel()
-	if a.env.Interrupts != nil {
-		go func() {
-			select {
-			case <-a.env.Interrupts:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(context.Canceled)
+	drain := make(chan struct{})
+	go func() {
+		// The first request to stop, or the end of the coordinator, lets what
+		// is in flight finish; the second request ends it.
+		select {
+		case <-a.env.Interrupts:
+			log.Info("told to stop: finishing what is in flight")
+		case <-at.Orphaned:
+			log.Info("the coordinator is gone: finishing what is in flight")
+		case <-ctx.Done():
+			return
+		}
+		close(drain)
+		select {
+		case <-a.env.Interrupts:
+			cancel(errors.New("told to stop twice"))
+		case <-ctx.Done():
+		}
+	}()
 	log.Info("worker started", "id", m.ID, "attempt", m.Attempt, "stage", m.Stage, "model", m.ModelAbbr, "units", len(m.Units), "program", Version())
-	return a.executeManifest(ctx, m, at.Sink, log)
+	return a.executeManifest(ctx, drain, m, at.Sink, log)
 }
 
 // executeManifest does what a manifest says in this process.
-func (a *app) executeManifest(ctx context.Context, m *task.Manifest, sink event.Sink, log *slog.Logger) error {
+func (a *app) executeManifest(ctx context.Context, drain <-chan struct{}, m *task.Manifest, sink event.Sink, log *slog.Logger) error {
 	r, err := store.Open(m.Run)
 	if err != nil {
 		return err
@@ -63,14 +73,14 @@ func (a *app) executeManifest(ctx context.Context, m *task.Manifest, sink event.
 	rep := task.NewReporter(r, m, a.env.Host, a.env.Pid, task.BeatInterval)
 	d := task.Deps{
 		Run: r, Source: a.dataSource(m.Options.Offline, nil), Env: a.modelEnv(m.Options.Offline, m.Options.Threads, log),
-		Events: sink, Now: a.env.Now, Log: log,
+		Events: sink, Now: a.env.Now, Log: log, Drain: drain,
 	}
 	f := task.Execute(ctx, m, d, rep)
 	state := task.Done
 	switch {
 	case f != nil:
 		state = task.Failed
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || isClosed(drain):
 		state = task.Stopped
 	}
 	if err := rep.Finish(state, f); err != nil {
@@ -83,4 +93,13 @@ func (a *app) executeManifest(ctx context.Context, m *task.Manifest, sink event.
 		return &exitError{code: ExitInterrupted, err: errors.New("told to stop")}
 	}
 	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"sextant/internal/dataset"
 	"sextant/internal/event"
+	"sextant/internal/infer"
 	"sextant/internal/model"
 	"sextant/internal/source"
 	"sextant/internal/store"
@@ -32,7 +33,7 @@ func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 		left[m.Units[i].Task]++
 	}
 	for i := range m.Units {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || d.draining() {
 			break
 		}
 		u := &m.Units[i]
@@ -50,7 +51,7 @@ func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 		f := Classify(err)
 		state := Done
 		switch {
-		case ctx.Err() != nil && err != nil:
+		case err != nil && (ctx.Err() != nil || errors.Is(err, infer.ErrDrained)):
 			state, f = Stopped, nil
 		case f != nil:
 			state = Failed
@@ -84,6 +85,15 @@ func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 		}
 	}
 	return first
+}
+
+func (d *Deps) draining() bool {
+	select {
+	case <-d.Drain:
+		return true
+	default:
+		return false
+	}
 }
 
 type executor struct {

@@ -144,17 +144,17 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 // predictions first the model's, then the dataset's.
 func (x *executor) extract(ecfg, m *py.Dict, in *evaluator.Input) error {
 	if pp := ecfg.Dict("dataset_postprocessor"); pp != nil {
-		if err := postprocessAll(pp, in.References, nil); err != nil {
+		if err := x.postprocessAll(pp, in.References, nil); err != nil {
 			return fmt.Errorf("dataset_postprocessor: %w", err)
 		}
 	}
 	if pp := m.Dict("pred_postprocessor"); pp != nil && pp.Has("type") {
-		if err := postprocessAll(pp, in.Predictions, in.Failed); err != nil {
+		if err := x.postprocessAll(pp, in.Predictions, in.Failed); err != nil {
 			return fmt.Errorf("pred_postprocessor of model %s: %w", spec.ModelAbbr(m), err)
 		}
 	}
 	if pp := ecfg.Dict("pred_postprocessor"); pp != nil {
-		if err := postprocessAll(pp, in.Predictions, in.Failed); err != nil {
+		if err := x.postprocessAll(pp, in.Predictions, in.Failed); err != nil {
 			return fmt.Errorf("pred_postprocessor: %w", err)
 		}
 	}
@@ -162,31 +162,43 @@ func (x *executor) extract(ecfg, m *py.Dict, in *evaluator.Input) error {
 }
 
 // postprocessAll applies a postprocessor to each value, or to each element of
-// a value that is a list. Rows that failed are left alone.
-func postprocessAll(pp *py.Dict, vals []py.Value, failed []string) error {
+// a value that is a list. Rows that failed are left alone; a value that the
+// postprocessor cannot take becomes the empty text, which counts as unscored.
+func (x *executor) postprocessAll(pp *py.Dict, vals []py.Value, failed []string) error {
 	fn, err := postprocess.Functions.Lookup(pp.Str("type"))
 	if err != nil {
 		return Unknown(pp, err)
 	}
 	kw := pp.Copy()
 	kw.Delete("type")
+	bad := 0
+	apply := func(i int, v py.Value) py.Value {
+		out, err := fn(text(v), kw)
+		if err != nil {
+			if bad++; bad <= 3 {
+				x.d.Log.Warn("answer could not be read", "row", i, "postprocessor", pp.Str("type"), "error", err)
+			}
+			return ""
+		}
+		return out
+	}
 	for i, v := range vals {
 		if failed != nil && failed[i] != "" {
 			continue
 		}
-		if l, ok := v.(*py.List); ok {
-			out := &py.List{Items: make([]py.Value, len(l.Items))}
-			for j, it := range l.Items {
-				if out.Items[j], err = fn(text(it), kw); err != nil {
-					return fmt.Errorf("row %d: %w", i, err)
-				}
-			}
-			vals[i] = out
+		l, ok := v.(*py.List)
+		if !ok {
+			vals[i] = apply(i, v)
 			continue
 		}
-		if vals[i], err = fn(text(v), kw); err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
+		out := &py.List{Items: make([]py.Value, len(l.Items))}
+		for j, it := range l.Items {
+			out.Items[j] = apply(i, it)
 		}
+		vals[i] = out
+	}
+	if bad == len(vals) && bad > 0 {
+		return fmt.Errorf("postprocessor %s failed on every answer; the log has the reasons", pp.Str("type"))
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ type Deps struct {
 	Events event.Sink
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Drain, when closed, means: finish what is in flight, begin nothing new.
+	// May be nil.
+	Drain <-chan struct{}
 }
 
 // Outcome counts what became of one piece.
@@ -131,7 +134,9 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 		return Outcome{}, Unknown(icfg, err)
 	}
 	if ic.NeedsScore {
-		if _, ok := x.m.(model.Scorer); !ok {
+		_, scores := x.m.(model.Scorer)
+		_, own := x.m.(model.Perplexer)
+		if !scores && !own {
 			return Outcome{}, &model.EndpointError{Err: fmt.Errorf("%s needs log-probabilities of given texts, which model %s does not give", icfg.Str("type"), x.abbr)}
 		}
 	}
@@ -159,7 +164,7 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 	job := &infer.Job{
 		Model: x.m, Class: x.class, ModelCfg: x.cfg, Identity: x.id,
 		Set: set, Rows: rows, Index: rows, InferCfg: inf,
-		Sink: sink, Log: x.d.Log, DumpResLength: o.DumpResLength,
+		Sink: sink, Log: x.d.Log, Drain: x.d.Drain, DumpResLength: o.DumpResLength,
 		Batch: batches(icfg, x.cfg, p.Cuts, len(set.Test)),
 	}
 	in, err := ic.New(icfg)
