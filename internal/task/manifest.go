@@ -149,8 +149,8 @@ type unitFile struct {
 	Part    string `json:"part,omitempty"`
 	Start   int    `json:"start,omitempty"`
 	Stop    int    `json:"stop,omitempty"`
-	Cuts    *int   `json:"cuts,omitempty"`  // index into cuts
-	Task    int    `json:"task"` // index into tasks
+	Cuts    *int   `json:"cuts,omitempty"` // index into cuts
+	Task    int    `json:"task"`           // index into tasks
 	Sole    bool   `json:"sole,omitempty"`
 	Extra   *int   `json:"extra,omitempty"` // index into dicts
 }
