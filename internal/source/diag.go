@@ -158,29 +158,75 @@ func isWide(r rune) bool {
 		r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0x1f300 && r <= 0x1faff)
 }
 
-// wordLen is how many characters the word, number, dotted name or quoted text
-// at col has; 1 for anything else.
+// wordLen is how many characters the mark at col covers: a name with dots, a
+// number with its sign, a text with its prefix, or a bracket to the one that
+// closes it on the same line; 1 for anything else.
 func wordLen(line []rune, col int) int {
 	if col >= len(line) {
 		return 1
 	}
-	if q := line[col]; q == '\'' || q == '"' {
-		for i := col + 1; i < len(line); i++ {
-			if line[i] == '\\' {
-				i++
-			} else if line[i] == q {
-				return i + 1 - col
+	i := col
+	if c := line[i]; (c == '-' || c == '+') && i+1 < len(line) && (unicode.IsDigit(line[i+1]) || line[i+1] == '.') {
+		i++
+	}
+	word := func(from int) int {
+		i := from
+		for i < len(line) {
+			r := line[i]
+			exp := (r == '-' || r == '+') && unicode.IsDigit(line[from]) && (line[i-1] == 'e' || line[i-1] == 'E')
+			if r != '_' && r != '.' && !exp && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				break
 			}
+			i++
 		}
-		return 1
+		return i
 	}
-	n := 0
-	for i := col; i < len(line); i++ {
-		r := line[i]
-		if r != '_' && r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			break
+	end := word(i)
+	if end < len(line) && end-i <= 2 && (line[end] == '\'' || line[end] == '"') && strings.Trim(strings.ToLower(string(line[i:end])), "rbfu") == "" {
+		end = textEnd(line, end)
+	} else if end == i {
+		end = bracketEnd(line, i)
+	}
+	return max(1, end-col)
+}
+
+// textEnd is the end of the quoted text that begins at i, or i+1 when it does
+// not end on this line.
+func textEnd(line []rune, i int) int {
+	q := line[i]
+	n := 1
+	if i+2 < len(line) && line[i+1] == q && line[i+2] == q {
+		n = 3
+	}
+	for j := i + n; j < len(line); j++ {
+		if line[j] == '\\' {
+			j++
+		} else if line[j] == q && (n == 1 || j+2 < len(line) && line[j+1] == q && line[j+2] == q) {
+			return j + n
 		}
-		n++
 	}
-	return max(1, n)
+	if n == 3 {
+		return len(line)
+	}
+	return i + 1
+}
+
+// bracketEnd is the end of the bracketed text that begins at i, or i+1 where i
+// is no bracket or it is closed on another line.
+func bracketEnd(line []rune, i int) int {
+	depth := 0
+	for j := i; j < len(line); j++ {
+		switch line[j] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			depth--
+		case '\'', '"':
+			j = textEnd(line, j) - 1
+		}
+		if depth <= 0 {
+			return j + 1
+		}
+	}
+	return i + 1
 }
