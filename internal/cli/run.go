@@ -142,6 +142,9 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if err := a.dumpConfig(r, exp, now); err != nil {
 		return err
 	}
+	if err := c.WriteOrigins(); err != nil {
+		return err
+	}
 	ctx, drain, stop := a.interruptible(mergeContexts(ctx, lease.Context()), r, ui)
 	defer stop()
 	c.Drain = drain

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"sextant/internal/infer"
@@ -124,7 +125,10 @@ func (c *Coordinator) writeReport(now time.Time, out *summary.Output, version fu
 				if i > 0 {
 					rd.Origin += ", "
 				}
-				rd.Origin += o.From + " " + o.Path
+				if !strings.HasPrefix(o.Path, o.From+":") {
+					rd.Origin += o.From + " "
+				}
+				rd.Origin += o.Path
 			}
 		}
 		r.Datasets = append(r.Datasets, rd)
