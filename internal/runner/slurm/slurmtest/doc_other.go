@@ -1,0 +1,4 @@
+//go:build !linux
+
+// Package slurmtest starts a real Slurm for tests, on Linux only.
+package slurmtest

@@ -1,0 +1,409 @@
+//go:build linux
+
+// Package slurmtest starts a real one-node Slurm for tests: its own munged,
+// slurmctld and slurmd, with their state in a folder that goes with the test
+// and on ports that are free, so that several test processes can each have
+// one. It needs root, and Debian's slurm-wlm and munge (or the same programs
+// from elsewhere); tests are skipped, with the reason, where they lack.
+//
+// The node claims many more CPUs than the machine has, so that 64 elements of
+// an array run at once on two cores. There is no slurmdbd: sacct does not work,
+// as on many clusters.
+//
+// Non-goals: accounting, several nodes, cgroups.
+package slurmtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// CPUs is how many processors the node claims to have.
+const CPUs = 128
+
+// GPUs is how many (fake) GPUs it has.
+const GPUs = 4
+
+// Cluster is a running Slurm.
+type Cluster struct {
+	// Dir holds its state; Node is the name of its only node.
+	Dir, Node string
+	// StateDir is where slurmctld keeps its own state of jobs.
+	StateDir string
+
+	start chan startRequest
+	stop  chan struct{}
+	procs map[string]*daemon
+}
+
+type daemon struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+type startRequest struct {
+	cmd *exec.Cmd
+	err chan error
+}
+
+// programs that a cluster consists of.
+var programs = []string{"munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo"}
+
+// Lacking says why no cluster can be started here; "" when one can.
+func Lacking() string {
+	if os.Getuid() != 0 {
+		return "a Slurm for the test can only be started as root"
+	}
+	for _, p := range programs {
+		if find(p) == "" {
+			return fmt.Sprintf("%s is not installed (Debian: slurm-wlm and munge)", p)
+		}
+	}
+	return ""
+}
+
+func find(prog string) string {
+	for _, d := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin", "/usr/local/sbin") {
+		p := filepath.Join(d, prog)
+		if st, err := os.Stat(p); err == nil && !st.IsDir() && st.Mode()&0o111 != 0 {
+			return p
+		}
+	}
+	return ""
+}
+
+// Start starts a cluster and stops it when the test ends. SLURM_CONF is set
+// for this process until then, so no two may live in one process.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	if why := Lacking(); why != "" {
+		t.Skip(why)
+	}
+	c, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SLURM_CONF", c.conf())
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, f := range []string{"slurmctld.log", "slurmd.log"} {
+				b, _ := os.ReadFile(filepath.Join(c.Dir, f))
+				t.Logf("%s ends with:\n%s", f, b[max(0, len(b)-3000):])
+			}
+		}
+		c.Stop()
+	})
+	return c
+}
+
+func start() (*Cluster, error) {
+	// Not below t.TempDir: the path of a socket must be short, and munged
+	// wants every folder above it safe from others.
+	dir, err := os.MkdirTemp("", "slurm")
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ = strings.Cut(host, ".")
+	c := &Cluster{Dir: dir, Node: host, StateDir: filepath.Join(dir, "state"), start: make(chan startRequest), stop: make(chan struct{}), procs: map[string]*daemon{}}
+	go c.starter()
+	if err := c.up(); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) conf() string { return filepath.Join(c.Dir, "slurm.conf") }
+
+func (c *Cluster) up() error {
+	// Others must be able to reach the sockets and configs.
+	if err := os.Chmod(c.Dir, 0o755); err != nil {
+		return err
+	}
+	for _, d := range []string{"munge", "state", "spool"} {
+		if err := os.Mkdir(filepath.Join(c.Dir, d), 0o700); err != nil {
+			return err
+		}
+	}
+	key := make([]byte, 128)
+	_, _ = rand.Read(key) // never fails
+	if err := os.WriteFile(filepath.Join(c.Dir, "munge", "key"), key, 0o400); err != nil {
+		return err
+	}
+	var gres strings.Builder
+	for i := range GPUs {
+		if err := syscall.Mknod(filepath.Join(c.Dir, fmt.Sprintf("gpu%d", i)), syscall.S_IFCHR|0o666, 1<<8|3); err != nil {
+			return fmt.Errorf("make fake GPU: %w", err)
+		}
+	}
+	fmt.Fprintf(&gres, "NodeName=%s Name=gpu File=%s/gpu[0-%d]\n", c.Node, c.Dir, GPUs-1)
+	if err := os.WriteFile(filepath.Join(c.Dir, "gres.conf"), []byte(gres.String()), 0o644); err != nil {
+		return err
+	}
+	var last error
+	for range 5 { // a port may be taken between looking and using it
+		ports, err := freePorts(2)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(c.conf(), c.config(ports), 0o644); err != nil {
+			return err
+		}
+		if last = c.daemons(); last == nil {
+			return nil
+		}
+		c.stopDaemons()
+	}
+	return last
+}
+
+func freePorts(n int) ([]int, error) {
+	var out []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().(*net.TCPAddr).Port)
+	}
+	return out, nil
+}
+
+func (c *Cluster) config(ports []int) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `ClusterName=test
+SlurmctldHost=%[1]s(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+# a requeued job waits cred_expire seconds (120 by default) before it may start again
+AuthInfo=cred_expire=2,socket=%[2]s/munge.sock
+SlurmctldPort=%[3]d
+SlurmdPort=%[4]d
+StateSaveLocation=%[2]s/state
+SlurmdSpoolDir=%[2]s/spool
+SlurmctldPidFile=%[2]s/slurmctld.pid
+SlurmdPidFile=%[2]s/slurmd.pid
+SlurmctldLogFile=%[2]s/slurmctld.log
+SlurmdLogFile=%[2]s/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SwitchType=switch/none
+ReturnToService=2
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0,default_queue_depth=1000
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+MaxArraySize=10001
+MaxJobCount=20000
+MinJobAge=300
+KillWait=2
+InactiveLimit=0
+JobRequeue=1
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName=%[1]s NodeAddr=127.0.0.1 CPUs=%[5]d Gres=gpu:%[6]d State=UNKNOWN
+PartitionName=debug Nodes=%[1]s Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=other Nodes=%[1]s MaxTime=INFINITE State=UP OverSubscribe=NO
+`, c.Node, c.Dir, ports[0], ports[1], CPUs, GPUs)
+	return b.Bytes()
+}
+
+func (c *Cluster) daemons() error {
+	m := filepath.Join(c.Dir, "munge")
+	if c.procs["munged"] == nil {
+		if err := c.run("munged", "-F", "--key-file="+m+"/key", "--socket="+c.Dir+"/munge.sock", "--pid-file="+m+"/pid", "--log-file="+m+"/log", "--seed-file="+m+"/seed"); err != nil {
+			return err
+		}
+		if err := c.wait("munged", func() bool { _, err := os.Stat(c.Dir + "/munge.sock"); return err == nil }); err != nil {
+			return err
+		}
+	}
+	if err := c.StartController(); err != nil {
+		return err
+	}
+	return c.StartNode()
+}
+
+// StartController starts slurmctld, again after StopController.
+func (c *Cluster) StartController() error {
+	if err := c.run("slurmctld", "-D", "-f", c.conf()); err != nil {
+		return err
+	}
+	return c.wait("slurmctld", func() bool { _, err := c.Command("scontrol", "ping"); return err == nil })
+}
+
+// StopController stops slurmctld: nothing can be asked until it is started again.
+func (c *Cluster) StopController() { c.kill("slurmctld", syscall.SIGTERM) }
+
+// StartNode starts slurmd and waits until the node can be used.
+func (c *Cluster) StartNode() error {
+	if err := c.run("slurmd", "-D", "-f", c.conf()); err != nil {
+		return err
+	}
+	return c.wait("slurmd", func() bool {
+		out, err := c.Command("sinfo", "-h", "-N", "-p", "debug", "-o", "%T")
+		s := strings.TrimSpace(out)
+		return err == nil && (s == "idle" || s == "mixed" || s == "allocated" || strings.HasPrefix(s, "drain"))
+	})
+}
+
+// StopNode ends slurmd; what runs on the node goes on.
+func (c *Cluster) StopNode() { c.kill("slurmd", syscall.SIGTERM) }
+
+// run starts a daemon in the foreground, as a child that dies with this process.
+func (c *Cluster) run(prog string, args ...string) error {
+	cmd := exec.Command(find(prog), args...)
+	cmd.Env = append(os.Environ(), "SLURM_CONF="+c.conf())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	out, err := os.OpenFile(filepath.Join(c.Dir, prog+".out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	req := startRequest{cmd, make(chan error, 1)}
+	c.start <- req
+	if err := <-req.err; err != nil {
+		return fmt.Errorf("start %s: %w", prog, err)
+	}
+	d := &daemon{cmd, make(chan struct{})}
+	c.procs[prog] = d
+	go func() {
+		_ = cmd.Wait() // how it ended is in its log
+		close(d.done)
+	}()
+	return nil
+}
+
+// starter starts the daemons from a thread that lives as long as the cluster:
+// the kernel sends Pdeathsig when the starting thread ends.
+func (c *Cluster) starter() {
+	runtime.LockOSThread()
+	for {
+		select {
+		case r := <-c.start:
+			r.err <- r.cmd.Start()
+		case <-c.stop:
+			return
+		}
+	}
+}
+
+func (c *Cluster) wait(prog string, ready func() bool) error {
+	deadline := time.Now().Add(20 * time.Second)
+	d := c.procs[prog]
+	for !ready() {
+		select {
+		case <-d.done:
+			return fmt.Errorf("%s ended: %s", prog, c.said(prog))
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s did not come up: %s", prog, c.said(prog))
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) said(prog string) string {
+	var all []byte
+	for _, f := range []string{prog + ".out", prog + ".log"} {
+		b, _ := os.ReadFile(filepath.Join(c.Dir, f))
+		all = append(all, b[max(0, len(b)-1500):]...)
+	}
+	return string(all)
+}
+
+// Command runs one of Slurm's commands and returns what it printed.
+func (c *Cluster) Command(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "SLURM_CONF="+c.conf())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// Must is Command for tests that cannot go on when it fails.
+func (c *Cluster) Must(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := c.Command(name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (c *Cluster) kill(prog string, sig syscall.Signal) {
+	d := c.procs[prog]
+	if d == nil {
+		return
+	}
+	_ = syscall.Kill(d.cmd.Process.Pid, sig)
+	select {
+	case <-d.done:
+	case <-time.After(5 * time.Second):
+		_ = syscall.Kill(d.cmd.Process.Pid, syscall.SIGKILL)
+		<-d.done
+	}
+	delete(c.procs, prog)
+}
+
+func (c *Cluster) stopDaemons() {
+	c.kill("slurmctld", syscall.SIGKILL)
+	c.kill("slurmd", syscall.SIGTERM)
+}
+
+// Stop ends all jobs and daemons and removes the cluster's folder.
+func (c *Cluster) Stop() {
+	if c.procs["slurmctld"] != nil && c.procs["slurmd"] != nil {
+		out, err := c.Command("squeue", "-h", "-o", "%A")
+		if err == nil && strings.TrimSpace(out) != "" {
+			_, _ = c.Command("scancel", "-s", "KILL", "-f", "-u", "root") // what is left dies with the machine at the latest
+			_, _ = c.Command("scancel", "-u", "root")
+			deadline := time.Now().Add(10 * time.Second)
+			for time.Now().Before(deadline) {
+				if out, err := c.Command("squeue", "-h", "-o", "%A"); err != nil || strings.TrimSpace(out) == "" {
+					break
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+	}
+	c.stopDaemons()
+	c.kill("munged", syscall.SIGTERM)
+	close(c.stop)
+	var err error
+	for range 20 { // a step daemon may still be writing
+		if err = os.RemoveAll(c.Dir); err == nil || errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
