@@ -16,6 +16,7 @@ package py
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"reflect"
@@ -213,7 +214,7 @@ func appendKeys(b []byte, items []Value, depth int) ([]byte, bool) {
 	return b, true
 }
 
-const dictLinear = 8
+const dictLinear = 16
 
 func (d *Dict) find(k any) int {
 	if d.index != nil {
@@ -238,6 +239,16 @@ func (d *Dict) find(k any) int {
 		}
 	}
 	return -1
+}
+
+// DictOfEntries makes a dict of entries whose keys are known to be different
+// strings. It takes the slice over.
+func DictOfEntries(es []Entry) *Dict {
+	d := &Dict{entries: es}
+	if len(es) > dictLinear {
+		d.reindex()
+	}
+	return d
 }
 
 // Len is the number of keys.
@@ -413,7 +424,9 @@ func (d *Dict) Keys() []Value {
 func (d *Dict) Copy() *Dict {
 	c := &Dict{At: d.At, Config: d.Config}
 	c.entries = append([]Entry(nil), d.Entries()...)
-	if len(c.entries) > dictLinear {
+	if d.index != nil {
+		c.index = maps.Clone(d.index) // Entries has left no gaps
+	} else if len(c.entries) > dictLinear {
 		c.reindex()
 	}
 	return c

@@ -78,6 +78,11 @@ func text(f func(py.Value) string) methodFn {
 
 // biDict is dict(mapping_or_pairs, **entries); "Dicts".
 func biDict(c *callArgs) (py.Value, source.Pos, error) {
+	if len(c.args) == 0 { // the names are different: the parser and ** see to it
+		d := py.DictOfEntries(c.kw)
+		d.At = c.fr.pos(c.n)
+		return d, d.At, c.err(c.in().charge(64 + 80*d.Len()))
+	}
 	d := &py.Dict{At: c.fr.pos(c.n)}
 	if len(c.args) > 1 {
 		return nil, 0, c.errorf("TypeError", "dict expected at most 1 argument, got %d", len(c.args))

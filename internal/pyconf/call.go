@@ -248,12 +248,12 @@ func (fr *frame) call(x *syntax.Call) (py.Value, source.Pos, error) {
 
 // namedArgs evaluates named arguments with ** among them.
 func (fr *frame) namedArgs(x *syntax.Call, f py.Value, c *callArgs) error {
+	seen := map[py.Value]bool{}
 	add := func(e py.Entry, n syntax.Node) error {
-		for i := range c.kw {
-			if c.kw[i].Key == e.Key {
-				return fr.raise(n, "TypeError", "%s() got multiple values for keyword argument '%v'", calleeName(f), e.Key)
-			}
+		if seen[e.Key] {
+			return fr.raise(n, "TypeError", "%s() got multiple values for keyword argument '%v'", calleeName(f), e.Key)
 		}
+		seen[e.Key] = true
 		c.kw = append(c.kw, e)
 		return nil
 	}
@@ -277,12 +277,7 @@ func (fr *frame) namedArgs(x *syntax.Call, f py.Value, c *callArgs) error {
 			if _, ok := e.Key.(string); !ok {
 				return fr.raise(k.X, "TypeError", "keywords must be strings")
 			}
-			if len(c.kw) < 64 {
-				err = add(e, k.X)
-			} else {
-				c.kw = append(c.kw, e)
-			}
-			if err != nil {
+			if err := add(e, k.X); err != nil {
 				return err
 			}
 		}

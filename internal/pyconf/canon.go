@@ -19,13 +19,34 @@ import (
 //	lazy reference → its dotted name      function → ["function"]  module → ["module"]
 //	anything else → ["object",type name]
 func Canon(c *Config) []byte {
-	return appendCanon(nil, c.allData(), ",")
+	return appendCanon(nil, c.allData(), ",", keep)
+}
+
+func keep(b []byte) []byte { return b }
+
+func canonEntry(b []byte, e py.Entry, sep string, flush func([]byte) []byte) []byte {
+	b = append(append(b, sep...), '[')
+	b = appendCanon(b, e.Key, sep, flush)
+	b = append(b, sep...)
+	b = appendCanon(b, e.Val, sep, flush)
+	return flush(append(b, ']'))
 }
 
 // CanonHash is the SHA-256 of Canon in hex.
 func CanonHash(c *Config) string {
-	h := sha256.Sum256(Canon(c))
-	return hex.EncodeToString(h[:])
+	h := sha256.New()
+	b := []byte(`["d"`)
+	for _, e := range c.allData().Entries() {
+		b = canonEntry(b, e, ",", func(b []byte) []byte {
+			if len(b) > 1<<15 { // do not hold all of it
+				h.Write(b)
+				b = b[:0]
+			}
+			return b
+		})
+	}
+	h.Write(append(b, ']'))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 var canonJSON = py.JSONOptions{EnsureASCII: true, ItemSep: ",", KeySep: ":"}
@@ -45,11 +66,12 @@ func canonString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-func appendCanon(b []byte, v py.Value, sep string) []byte {
+// appendCanon hands what it has written to flush from time to time.
+func appendCanon(b []byte, v py.Value, sep string, flush func([]byte) []byte) []byte {
 	seq := func(tag string, items []py.Value) {
 		b = append(append(append(b, '[', '"'), tag...), '"')
 		for _, it := range items {
-			b = appendCanon(append(b, sep...), it, sep)
+			b = flush(appendCanon(append(b, sep...), it, sep, flush))
 		}
 		b = append(b, ']')
 	}
@@ -79,11 +101,7 @@ func appendCanon(b []byte, v py.Value, sep string) []byte {
 	case *py.Dict:
 		b = append(b, `["d"`...)
 		for _, e := range x.Entries() {
-			b = append(append(b, sep...), '[')
-			b = appendCanon(b, e.Key, sep)
-			b = append(b, sep...)
-			b = appendCanon(b, e.Val, sep)
-			b = append(b, ']')
+			b = canonEntry(b, e, sep, flush)
 		}
 		b = append(b, ']')
 	case *py.List:
@@ -95,7 +113,7 @@ func appendCanon(b []byte, v py.Value, sep string) []byte {
 		keys := make([]string, len(items))
 		idx := make([]int, len(items))
 		for i, it := range items {
-			keys[i], idx[i] = string(appendCanon(nil, it, ", ")), i
+			keys[i], idx[i] = string(appendCanon(nil, it, ", ", keep)), i
 		}
 		sort.SliceStable(idx, func(i, j int) bool { return keys[idx[i]] < keys[idx[j]] })
 		for i, j := range idx {

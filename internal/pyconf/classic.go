@@ -144,13 +144,9 @@ func (m *module) classicPython(text string) (vars, bases *py.Dict, err error) {
 	}
 	fr := &frame{in: in, m: m}
 	bases = &py.Dict{Config: true}
-	ast, err := syntax.Parse(text)
-	if err != nil {
-		return nil, nil, syntaxErrors(m.file, err)
-	}
 	var body []syntax.Stmt
 	var baseStmt *syntax.Assign
-	for _, s := range ast.Body {
+	for _, s := range pl.all {
 		if assignsBase(s) {
 			if baseStmt == nil {
 				baseStmt = s.(*syntax.Assign)

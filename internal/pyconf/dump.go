@@ -38,7 +38,7 @@ func Dump(data *py.Dict) string {
 		} else {
 			b.WriteString("globals()[" + d.scalar(e.Key) + "]=")
 		}
-		b.WriteString(d.value(e.Val, ""))
+		d.value(&b, e.Val, "")
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -141,14 +141,12 @@ func (d *dumper) scalar(v py.Value) string {
 		return "[" + strings.Join(items, ", ") + "]"
 	case complexNum:
 		return x.PyRepr()
-	case *py.Tuple:
-		return d.value(x, "")
-	case *py.Set:
-		return d.value(x, "")
+	case *py.Tuple, *py.Set:
+		return d.inline(x)
 	}
 	s, opaque := plainText(v)
 	if opaque {
-		return "None" // with a comment, see value
+		return "None" // with a comment, see remark
 	}
 	return s
 }
@@ -186,53 +184,46 @@ func quote(s string) string {
 }
 
 // value writes a value; ind is the indentation of the line it begins on.
-func (d *dumper) value(v py.Value, ind string) string {
-	in := ind + "    "
-	seq := func(open, close string, items []py.Value) string {
-		var b strings.Builder
-		b.WriteString(open + "\n")
-		for _, it := range items {
-			b.WriteString(in + d.value(it, in) + ",")
-			if _, opaque := plainText(it); opaque {
-				b.WriteString("  # " + py.TypeName(it) + " cannot be written to a file")
-			}
-			b.WriteByte('\n')
-		}
-		b.WriteString(in + close)
-		return b.String()
-	}
+func (d *dumper) value(b *strings.Builder, v py.Value, ind string) {
 	switch x := v.(type) {
 	case *py.List:
-		if len(x.Items) == 0 {
-			return "[]"
-		}
-		return seq("[", "]", x.Items)
+		d.seq(b, "[", "]", x.Items, ind)
 	case *py.Tuple:
-		if len(x.Items) == 0 {
-			return "()"
-		}
-		return seq("(", ")", x.Items)
-	case *py.Set:
-		items := make([]string, 0, x.Len())
-		for _, it := range x.Items() {
-			items = append(items, d.scalar(it))
-		}
-		sort.Strings(items)
-		s := "{" + strings.Join(items, ", ") + "}"
-		if len(items) == 0 {
-			s = "{*()}"
-		}
-		if x.Frozen && !d.shadow["frozenset"] {
-			s = "frozenset(" + s + ")"
-		}
-		return s
+		d.seq(b, "(", ")", x.Items, ind)
 	case *py.Dict:
-		return d.dict(x, ind)
+		d.dict(b, x, ind)
+	default:
+		b.WriteString(d.scalar(v))
 	}
-	return d.scalar(v)
 }
 
-func (d *dumper) dict(x *py.Dict, ind string) string {
+func (d *dumper) seq(b *strings.Builder, open, close string, items []py.Value, ind string) {
+	b.WriteString(open)
+	if len(items) > 0 {
+		in := ind + "    "
+		b.WriteByte('\n')
+		for _, it := range items {
+			b.WriteString(in)
+			d.value(b, it, in)
+			b.WriteByte(',')
+			d.remark(b, it)
+			b.WriteByte('\n')
+		}
+		b.WriteString(in)
+	}
+	b.WriteString(close)
+}
+
+// remark says in a comment that a value is lost.
+func (d *dumper) remark(b *strings.Builder, v py.Value) bool {
+	_, opaque := plainText(v)
+	if opaque {
+		b.WriteString("  # a " + py.TypeName(v) + " cannot be written to a file")
+	}
+	return opaque
+}
+
+func (d *dumper) dict(b *strings.Builder, x *py.Dict, ind string) {
 	in := ind + "    "
 	es := sortedEntries(x)
 	mapping := d.shadow["dict"]
@@ -242,13 +233,6 @@ func (d *dumper) dict(x *py.Dict, ind string) string {
 			mapping = true
 		}
 	}
-	if len(es) == 0 {
-		if mapping {
-			return "{}"
-		}
-		return "dict()"
-	}
-	var b strings.Builder
 	open, close := "dict(", ")"
 	if mapping {
 		open, close = "{", "}"
@@ -264,16 +248,43 @@ func (d *dumper) dict(x *py.Dict, ind string) string {
 		} else {
 			b.WriteString(e.Key.(string) + "=")
 		}
-		b.WriteString(d.value(e.Val, in))
+		d.value(b, e.Val, in)
 		if i < len(es)-1 {
 			b.WriteByte(',')
 		}
-		if _, opaque := plainText(e.Val); opaque {
-			b.WriteString("  # " + py.TypeName(e.Val) + " cannot be written to a file")
-			if i == len(es)-1 {
-				b.WriteString("\n" + in)
-			}
+		if d.remark(b, e.Val) && i == len(es)-1 {
+			b.WriteString("\n" + in)
 		}
 	}
-	return b.String() + close
+	b.WriteString(close)
+}
+
+// inline is a value on one line: an item of a set, a key.
+func (d *dumper) inline(v py.Value) string {
+	switch x := v.(type) {
+	case *py.Tuple:
+		items := make([]string, len(x.Items))
+		for i, it := range x.Items {
+			items[i] = d.inline(it)
+		}
+		if len(items) == 1 {
+			return "(" + items[0] + ",)"
+		}
+		return "(" + strings.Join(items, ", ") + ")"
+	case *py.Set:
+		items := make([]string, 0, x.Len())
+		for _, it := range x.Items() {
+			items = append(items, d.inline(it))
+		}
+		sort.Strings(items)
+		s := "{" + strings.Join(items, ", ") + "}"
+		if len(items) == 0 {
+			s = "{*()}"
+		}
+		if x.Frozen && !d.shadow["frozenset"] {
+			s = "frozenset(" + s + ")"
+		}
+		return s
+	}
+	return d.scalar(v)
 }

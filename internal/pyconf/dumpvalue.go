@@ -1,9 +1,15 @@
 package pyconf
 
-import "sextant/internal/py"
+import (
+	"strings"
+
+	"sextant/internal/py"
+)
 
 // DumpValue writes one value as Dump does.
 func DumpValue(v py.Value) string {
 	d := dumper{shadow: map[string]bool{}}
-	return d.value(v, "")
+	var b strings.Builder
+	d.value(&b, v, "")
+	return b.String()
 }

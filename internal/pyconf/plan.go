@@ -12,8 +12,9 @@ import (
 // shared by all executions of the same text.
 type plan struct {
 	text   string
-	err    error // syntax.Errors
-	body   []syntax.Stmt
+	err    error         // syntax.Errors
+	all    []syntax.Stmt // as written
+	body   []syntax.Stmt // for lazy mode: blocks of read_base dissolved
 	mode   Mode
 	fault  *fault // what the original's loader refuses when it chooses the mode
 	bases  []*syntax.ImportFrom
@@ -63,6 +64,7 @@ func makePlan(text string) *plan {
 		p.err = err
 		return p
 	}
+	p.all = m.Body
 	p.mode, p.fault = chooseMode(m.Body)
 	p.lazyPlan(m.Body)
 	return p

@@ -345,34 +345,24 @@ func (p *parser) call(start int32, fn Expr) Expr {
 // arg parses one positional or named argument.
 func (p *parser) arg(c *Call) {
 	at := p.tok.start
-	if p.tok.kind == tName || p.tok.kind == tKeyword {
+	if (p.tok.kind == tName || p.tok.kind == tKeyword) && p.assignFollows() {
 		t := p.tok
-		s := p.save()
 		if t.kind == tKeyword {
-			p.advance()
-			if p.isOp("=") {
-				p.restore(s)
-				p.failHint("expected an argument name, found the keyword `"+t.s+"`", "write **{'"+t.s+"': …}")
-			}
-			p.restore(s)
-		} else {
-			p.advance()
-			if p.isOp("=") {
-				name := p.intern(t.s)
-				p.advance()
-				for i := range c.Kw {
-					if c.Kw[i].Name == name {
-						p.failAt(t.start, t.end, "keyword argument repeated: "+name, "")
-					}
-				}
-				if p.isOp(",") || p.isOp(")") {
-					p.failAt(t.start, p.tok.start, "expected argument value expression", "")
-				}
-				c.Kw = append(c.Kw, Keyword{Name: name, Key: name, At: at, X: p.expr()})
-				return
-			}
-			p.restore(s)
+			p.failHint("expected an argument name, found the keyword `"+t.s+"`", "write **{'"+t.s+"': …}")
 		}
+		name := p.intern(t.s)
+		p.advance()
+		p.advance()
+		for i := range c.Kw {
+			if c.Kw[i].Name == name {
+				p.failAt(t.start, t.end, "keyword argument repeated: "+name, "")
+			}
+		}
+		if p.isOp(",") || p.isOp(")") {
+			p.failAt(t.start, p.tok.start, "expected argument value expression", "")
+		}
+		c.Kw = append(c.Kw, Keyword{Name: name, Key: name, At: at, X: p.expr()})
+		return
 	}
 	x := p.namedExpr()
 	if p.isKw("for") {
@@ -395,6 +385,26 @@ func (p *parser) arg(c *Call) {
 		p.failAt(r.Start, r.End, "positional argument follows keyword argument", "")
 	}
 	c.Args = append(c.Args, x)
+}
+
+// assignFollows reports whether the token behind the current one is "=".
+func (p *parser) assignFollows() bool {
+	for i := p.pos; i < p.end; i++ {
+		switch p.text[i] {
+		case ' ', '\t', '\f', '\n', '\r':
+		case '=':
+			return i+1 >= p.end || p.text[i+1] != '='
+		case '#', '\\':
+			s := p.save()
+			defer p.restore(s)
+			p.quiet = true
+			t := p.next()
+			return t.kind == tOp && t.s == "="
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // lastComma reports whether the comma is the last thing before the bracket.

@@ -60,12 +60,12 @@ const (
 type scanner struct {
 	text    string
 	pos     int32
-	end     int32 // do not read at or behind this offset
-	inner   bool  // inside an f-string expression: no line structure
-	bol     bool  // at the beginning of a logical line
-	nopen   int   // number of open brackets
-	open    [maxBrackets]bracket
-	indents []int32 // shared between copies; only grown by the active one
+	end     int32     // do not read at or behind this offset
+	inner   bool      // inside an f-string expression: no line structure
+	bol     bool      // at the beginning of a logical line
+	nopen   int       // number of open brackets
+	open    []bracket // shared between copies: looking ahead leaves what lies below nopen alone
+	indents []int32   // shared between copies; only grown by the active one
 	nind    int
 	pending int // dedents to deliver
 	errs    *errorList
@@ -412,7 +412,7 @@ func (s *scanner) op(c byte) token {
 			s.nopen = 0
 			return s.error(start, start+1, "too many nested brackets (the limit is 200)", "")
 		}
-		s.open[s.nopen] = bracket{c, start}
+		s.open = append(s.open[:s.nopen], bracket{c, start})
 		s.nopen++
 	case ')', ']', '}':
 		if s.nopen == 0 {
