@@ -126,7 +126,8 @@ const maxBundle = 256
 // Plan gives the tasks to workers: all tasks of a grouped model to one, and
 // of other models as many to each as keeps workers of them equally busy
 // without starting a process for every small task. Tasks that need
-// accelerators stay alone unless they are grouped. Their order is kept.
+// accelerators stay alone unless they are grouped. Their order is kept. Units
+// that were adopted are left out.
 func (t *Tracker) Plan(workers int) []*Work {
 	if workers < 1 {
 		workers = 1
@@ -164,6 +165,9 @@ func (t *Tracker) Plan(workers int) []*Work {
 		count[w]++
 		w.NumGPUs, w.NumProcs = max(w.NumGPUs, k.NumGPUs), max(w.NumProcs, k.NumProcs)
 		for u := range k.Units {
+			if t.adopted[unitRef{i, u}] {
+				continue
+			}
 			w.Units = append(w.Units, k.Units[u])
 			w.refs = append(w.refs, unitRef{i, u})
 		}

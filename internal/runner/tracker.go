@@ -21,6 +21,7 @@ type Tracker struct {
 	tasks    []taskState
 	datasets map[datasetKey]*datasetState
 	shown    map[string]bool // kinds of failure whose log was shown
+	adopted  map[unitRef]bool
 	fatal    error
 }
 

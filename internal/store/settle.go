@@ -102,7 +102,7 @@ func (r *Run) size(path string) int64 {
 func (r *Run) settled(modelAbbr, dataset string) *statement {
 	s := r.readStatement(modelAbbr, dataset)
 	if s == nil || r.size(r.mainPath(modelAbbr, dataset)) != s.Records.Size ||
-		r.size(r.partsDir(modelAbbr, dataset)) >= 0 {
+		r.hasParts(modelAbbr, dataset) {
 		return nil
 	}
 	p := r.PredictionsPath(modelAbbr, dataset)
@@ -110,6 +110,20 @@ func (r *Run) settled(modelAbbr, dataset string) *statement {
 		return nil
 	}
 	return s
+}
+
+// hasParts reports whether there are files of single writers.
+func (r *Run) hasParts(modelAbbr, dataset string) bool {
+	ents, err := r.fs.ReadDir(r.partsDir(modelAbbr, dataset))
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	for _, e := range ents {
+		if strings.HasSuffix(e.Name(), ".jsonl") {
+			return true
+		}
+	}
+	return false
 }
 
 // looksWhole reports whether a JSON file ends as an object does.
@@ -353,6 +367,7 @@ func (r *Run) Settle(modelAbbr, dataset string, want *Inputs, log *slog.Logger) 
 		return Settled{}, err
 	}
 	s := statement{V: Version, Total: u.total, Failed: u.failed, Inputs: u.inputs, Records: main, JSON: shaped}
+	u.recs.Close() // NFS keeps what is open, under another name
 	if err := r.removeParts(modelAbbr, dataset); err != nil {
 		return Settled{}, err
 	}
@@ -591,20 +606,27 @@ func (r *Run) mergeSuperseded(modelAbbr, dataset string, cur Inputs, total int) 
 // removeParts removes the writers' files of a settled dataset.
 func (r *Run) removeParts(modelAbbr, dataset string) error {
 	dir := r.partsDir(modelAbbr, dataset)
-	ents, err := r.fs.ReadDir(dir)
-	if err != nil {
+	var err error
+	for range 5 { // a worker of a killed coordinator may just have made another one
+		var ents []fs.DirEntry
+		ents, err = r.fs.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return fmt.Errorf("settle: %w", err)
-	}
-	for _, e := range ents {
-		if err := r.fs.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			return fmt.Errorf("settle: %w", err)
 		}
+		for _, e := range ents {
+			if err := r.fs.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("settle: %w", err)
+			}
+		}
+		if err = r.fs.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 	}
-	if err := r.fs.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("settle: %w", err)
+	if !r.hasParts(modelAbbr, dataset) {
+		return nil // what is left belongs to the file system
 	}
-	return nil
+	return fmt.Errorf("settle: %w", err)
 }

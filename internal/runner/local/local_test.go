@@ -10,8 +10,6 @@ import (
 	"sextant/internal/runner/runnertest"
 )
 
-func TestMain(m *testing.M) { runnertest.Main(m) }
-
 func TestSuite(t *testing.T) {
 	runnertest.Run(t, func(t *testing.T, s runnertest.Setup) runner.Runner {
 		return New(Options{

@@ -30,6 +30,7 @@ const beat = 100 * time.Millisecond
 //
 //	rows      rows of the dataset
 //	fail_row  a row that the model fails on
+//	pause_ms  how long an answer takes
 //	how, at, times
 //	          misbehave, after that many rows asked by this attempt, in that
 //	          many attempts
@@ -166,6 +167,7 @@ func (w *fake) rows(ctx context.Context, u *task.Unit) (st task.UnitStatus, f *t
 		}
 		asked++
 		note(w.m.Run, u.Abbr, i)
+		time.Sleep(time.Duration(d.Int("pause_ms", 0)) * time.Millisecond)
 		r := infer.Record{Index: i, ID: id, State: infer.OK, Data: py.DictOf("origin_prompt", fmt.Sprint("q", i), "prediction", fmt.Sprint("a", i))}
 		if i == d.Int("fail_row", -1) {
 			r.State, r.Error = infer.Failed, "context_length: too long"
