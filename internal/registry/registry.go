@@ -38,19 +38,6 @@ func (r *Registry[T]) Register(v T, names ...string) {
 	}
 }
 
-// UnknownError says that a name is not registered.
-type UnknownError struct{ Kind, Name, Nearest string }
-
-func (e *UnknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.Kind, e.Name) }
-
-// Hint is what to tell the user, or "".
-func (e *UnknownError) Hint() string {
-	if e.Nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", e.Nearest)
-}
-
 // Lookup finds the thing that name, bare or dotted, stands for.
 func (r *Registry[T]) Lookup(name string) (T, error) {
 	r.mu.RLock()
@@ -66,8 +53,7 @@ func (r *Registry[T]) Lookup(name string) (T, error) {
 		s = s[i+1:]
 	}
 	var zero T
-	last := Base(name)
-	return zero, &UnknownError{Kind: r.kind, Name: last, Nearest: Nearest(last, r.names())}
+	return zero, unknown(r.kind, name, r.names())
 }
 
 func (r *Registry[T]) names() []string {

@@ -126,7 +126,7 @@ func TestDecodeMistakes(t *testing.T) {
 		edit func(*py.Dict)
 		want []string
 	}{
-		"no models":    {func(c *py.Dict) { c.Delete("models") }, []string{"the config defines no models"}},
+		"no models":    {func(c *py.Dict) { c.Delete("models") }, []string{"the config defines no models / a config names its models in a list, such as models = [*my_models]"}},
 		"model typo":   {func(c *py.Dict) { c.Set("modles", c.Get("models")); c.Delete("models") }, []string{`the config defines no models / did you mean "models"?`}},
 		"empty":        {func(c *py.Dict) { c.Set("datasets", py.NewList()) }, []string{"datasets is empty: there is nothing to do"}},
 		"nested list":  {func(c *py.Dict) { c.Set("datasets", py.NewList(c.Get("datasets"))) }, []string{"dataset 1 of datasets must be a dict, not list / unpack the inner list with a star: [*a, *b]"}},
