@@ -346,11 +346,24 @@ func decodeDict(raw json.RawMessage, getenv func(string) string) (*py.Dict, erro
 	return d, nil
 }
 
-// ReadManifest reads a manifest file.
+// ReadManifest reads a manifest file, or the one that an Index file and the
+// environment point to.
 func ReadManifest(path string, getenv func(string) string) (*Manifest, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
-	return DecodeManifest(data, getenv)
+	if isIndex(data) {
+		return readIndexed(path, data, getenv)
+	}
+	m, err := DecodeManifest(data, getenv)
+	if err != nil {
+		return nil, err
+	}
+	n, err := restarts(getenv(RestartsVar))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	m.Attempt += n
+	return m, nil
 }
