@@ -10,10 +10,13 @@ package fake
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"hash/fnv"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,10 +29,67 @@ import (
 )
 
 func init() {
-	open := func(_ context.Context, cfg *py.Dict, _ model.Env) (model.Model, error) { return New(cfg) }
+	open := func(_ context.Context, cfg *py.Dict, env model.Env) (model.Model, error) {
+		m, err := New(cfg)
+		if err != nil || env.Getenv == nil {
+			return m, err
+		}
+		return m, base(m).environment(env.Getenv)
+	}
 	check := func(cfg *py.Dict) error { _, err := New(cfg); return err }
-	model.Classes.Register(model.Class{Open: open, Check: check, Local: true}, "FakeModel")
-	model.Classes.Register(model.Class{Open: open, Check: check, Local: true, Chat: true}, "FakeChatModel")
+	identify := func(_ context.Context, cfg *py.Dict, _ model.Env) (model.Identity, error) {
+		m, err := New(cfg)
+		if err != nil {
+			return model.Identity{}, err
+		}
+		return base(m).Identity(), nil
+	}
+	// Not Local, unlike a model with weights: so it can stand for an endpoint
+	// that any number of workers asks.
+	model.Classes.Register(model.Class{Open: open, Check: check, Identify: identify}, "FakeModel")
+	model.Classes.Register(model.Class{Open: open, Check: check, Identify: identify, Chat: true}, "FakeChatModel")
+}
+
+// Variables that say how a fake behaves without being part of its config, so
+// that they can change while the questions stay the same.
+const (
+	// LogVar names a file to which every request appends two lines, when it
+	// begins and when it has been answered: "b <pid> <TextID>", "e <pid> <TextID>".
+	LogVar = "SEXTANT_FAKE_LOG"
+	// DelayVar is the delay of each request, as time.ParseDuration reads it, in
+	// place of delay_ms.
+	DelayVar = "SEXTANT_FAKE_DELAY"
+)
+
+// TextID is how the request log names a text.
+func TextID(text string) string {
+	h := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(h[:8])
+}
+
+func base(m model.Model) *Model {
+	if s, ok := m.(*StandIn); ok {
+		return s.Model
+	}
+	return m.(*Scoring).Model
+}
+
+func (m *Model) environment(getenv func(string) string) error {
+	if d := getenv(DelayVar); d != "" {
+		v, err := time.ParseDuration(d)
+		if err != nil {
+			return fmt.Errorf("%s: %w", DelayVar, err)
+		}
+		m.Delay = v
+	}
+	if p := getenv(LogVar); p != "" {
+		f, err := os.OpenFile(p, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+		if err != nil {
+			return fmt.Errorf("open request log: %w", err)
+		}
+		m.log = f
+	}
+	return nil
 }
 
 // Options are the keys of the model's dict beside the usual ones.
@@ -51,6 +111,9 @@ type Options struct {
 	// whole configs were made with: perplexities from a checksum of the text,
 	// empty texts as answers.
 	StandIn bool
+	// Name is what the model's identity calls it; "" means fake. Configs say
+	// path.
+	Name string
 }
 
 // Failure makes requests whose text contains Match fail: fail=[dict(match=…,
@@ -72,6 +135,8 @@ type Model struct {
 
 	requests, computed, out atomic.Int64
 	now, peak               atomic.Int64
+
+	log *os.File // requests, nil where nobody asked for them
 }
 
 var (
@@ -110,6 +175,7 @@ func New(cfg *py.Dict) (model.Model, error) {
 	o.Delay = time.Duration(cfg.Int("delay_ms", 0)) * time.Millisecond
 	o.InFlight = cfg.Int("in_flight", 0)
 	o.StandIn = cfg.Str("behaviour") == "stand-in"
+	o.Name = cfg.Str("path")
 	if l := cfg.List("fail"); l != nil {
 		for i, it := range l.Items {
 			d, _ := it.(*py.Dict)
@@ -140,11 +206,20 @@ func (m *Model) Limits() model.Limits {
 }
 
 // Close implements model.Model.
-func (m *Model) Close() error { return nil }
+func (m *Model) Close() error {
+	if m.log == nil {
+		return nil
+	}
+	return m.log.Close()
+}
 
 // Identity implements model.Identifier.
 func (m *Model) Identity() model.Identity {
-	return model.Identity{Name: "fake", Hash: "1", ComputeType: "float64", Backend: "fake"}
+	name := m.Name
+	if name == "" {
+		name = "fake"
+	}
+	return model.Identity{Name: name, Hash: "1", ComputeType: "float64", Backend: "fake"}
 }
 
 // Stats implements model.Counter.
@@ -166,6 +241,16 @@ func (m *Model) begin(ctx context.Context, text string) (end func(), err error) 
 		}
 	}
 	end = func() { m.now.Add(-1) }
+	if m.log != nil {
+		id := TextID(text)
+		if _, err := fmt.Fprintf(m.log, "b %d %s\n", os.Getpid(), id); err != nil {
+			return end, fmt.Errorf("request log: %w", err)
+		}
+		end = func() {
+			m.now.Add(-1)
+			_, _ = fmt.Fprintf(m.log, "e %d %s\n", os.Getpid(), id) // the beginning counts
+		}
+	}
 	if m.Hook != nil {
 		m.Hook(ctx, text)
 	}
