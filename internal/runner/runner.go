@@ -208,6 +208,11 @@ func (t *Tracker) key(k *task.Task) string {
 // starts a worker on the returned path with the secrets in its environment.
 func (t *Tracker) Start(w *Work, threads int) (m *task.Manifest, path string, secrets map[string]string, err error) {
 	w.Attempt++
+	t.mu.Lock()
+	for i, ref := range w.refs { // the output of all of them goes where the worker's goes
+		t.tasks[ref.task].log, w.Units[i].Log = w.Log, w.Log
+	}
+	t.mu.Unlock()
 	m = &task.Manifest{
 		ID: w.ID, Attempt: w.Attempt, Run: t.stage.Run.Dir(), Stage: t.stage.Name, Model: w.Model, ModelAbbr: w.ModelAbbr,
 		Units: w.Units, Options: t.stage.Options,
