@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sextant/internal/event"
+	"sextant/internal/py"
 	"sextant/internal/runner"
 	"sextant/internal/store"
 	"sextant/internal/task"
@@ -34,7 +35,11 @@ func (a *app) worker(ctx context.Context, path string) error {
 	if m.Options.Debug {
 		level = slog.LevelDebug
 	}
-	secrets := task.Secrets(m.Model)
+	hide := []*py.Dict{m.Model, m.Options.TaskCfg}
+	for _, u := range m.Units {
+		hide = append(hide, u.Dataset)
+	}
+	secrets := task.Secrets(hide...)
 	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, secrets), &slog.HandlerOptions{Level: level}))
 	at := runner.Attach(a.env.Getenv, a.env.Stdin, a.env.Now)
 	defer at.Close()

@@ -191,10 +191,16 @@ func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset,
 // weights the worker holds, or that share one endpoint's limits.
 func group(m *py.Dict) string {
 	cl, err := model.Classes.Lookup(m.Str("type"))
-	if err != nil || !cl.Local {
+	if err != nil {
 		return ""
 	}
-	return "local"
+	if cl.Local {
+		return "local"
+	}
+	if rc := m.Dict("run_cfg"); rc != nil && rc.Int("num_gpus", 0) > 0 {
+		return ""
+	}
+	return "endpoint " + m.Str("type") + " " + m.Str("path") + " " + py.Str(m.Get("openai_api_base"))
 }
 
 // newRunner makes the runner of a stage.

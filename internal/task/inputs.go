@@ -38,7 +38,7 @@ func Inputs(content string, ds, m *py.Dict, id model.Identity, cuts []int) (stor
 	settings.Set("n", ds.Get("n"))
 	for _, e := range m.Entries() {
 		k, ok := e.Key.(string)
-		if !ok || notSettings[k] {
+		if !ok || notSettings[k] || IsSecretKey(k) {
 			continue
 		}
 		settings.Set(k, e.Val)
