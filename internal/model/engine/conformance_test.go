@@ -185,7 +185,7 @@ func seedPPLs(t testing.TB, name string, labels int) [][]float64 {
 
 func openDemo(t testing.TB, threads int) *Model {
 	t.Helper()
-	m, err := open(context.Background(), options{path: "sextant/opt-demo", choose: greedy, truncateLeft: true}, model.Env{Threads: threads})
+	m, err := open(context.Background(), options{path: "sextant/opt-demo", choose: greedy, truncateLeft: true}, model.Env{Threads: threads, Getenv: os.Getenv})
 	if err != nil {
 		t.Fatal(err)
 	}

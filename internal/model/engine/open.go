@@ -59,7 +59,11 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 	}
 	dev, err := compute.Open(isa)
 	if err != nil {
-		return nil, &model.EndpointError{Err: fmt.Errorf("SEXTANT_ISA=%s: %w", isa, err), Hint: "unset it: the best instruction set is chosen by itself"}
+		e := &model.EndpointError{Err: fmt.Errorf("start the inference engine: %w", err)}
+		if isa != "" {
+			e.Hint = "unset SEXTANT_ISA: the best instruction set is chosen by itself"
+		}
+		return nil, e
 	}
 	m, err := openFolder(o, folder.FS, tokFolder.FS, dev, env.Threads)
 	if err != nil {

@@ -33,6 +33,9 @@ type Device struct{ k *C.sx_kernels }
 // Open chooses the kernels: isa is "avx512", "avx2", "generic", or empty for
 // the best that the machine has. It refuses one that the machine lacks.
 func Open(isa string) (*Device, error) {
+	if m := C.sx_missing(); m != nil { // ggml would be stopped by the first such instruction
+		return nil, fmt.Errorf("this binary was compiled for processors with %s, which this one lacks; build it without -march in CGO_CFLAGS and CGO_CXXFLAGS", C.GoString(m))
+	}
 	s := C.CString(isa)
 	defer C.free(unsafe.Pointer(s))
 	k := C.sx_choose(s)

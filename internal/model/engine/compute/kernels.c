@@ -19,6 +19,25 @@ const sx_kernels *sx_choose(const char *want) {
     return NULL;
 }
 
+const char *sx_missing(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+#ifdef __AVX512F__
+    if (!__builtin_cpu_supports("avx512f")) return "AVX-512";
+#endif
+#ifdef __AVX2__
+    if (!__builtin_cpu_supports("avx2")) return "AVX2";
+#endif
+#ifdef __FMA__
+    if (!__builtin_cpu_supports("fma")) return "FMA";
+#endif
+#ifdef __AVX__
+    if (!__builtin_cpu_supports("avx")) return "AVX";
+#endif
+#endif
+    return NULL;
+}
+
 void *sx_alloc(size_t bytes) {
     void *p = NULL;
     if (posix_memalign(&p, 64, bytes ? bytes : 64)) return NULL;

@@ -75,6 +75,10 @@ extern const sx_kernels sx_kernels_avx512;
 // "generic") or is empty. NULL when the machine lacks what want needs.
 const sx_kernels *sx_choose(const char *want);
 
+// The first instruction set that the compiler was told it may use everywhere
+// (-march) and that this machine lacks, or NULL.
+const char *sx_missing(void);
+
 void *sx_alloc(size_t bytes);
 void sx_release(void *p);
 
