@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sextant/internal/py"
+	"sextant/internal/py/pyrand"
 )
 
 // RangeError is a test_range or train_range that selects nothing sensible.
@@ -307,7 +308,7 @@ func (sel selection) indexes(n int) ([]int, error) {
 		for i := range rows {
 			rows[i] = i
 		}
-		newPyRandom(uint32(size)).shuffle(rows)
+		pyrand.New(size).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	}
 	p := sel.span(size)
 	out := make([]int, p.len)
