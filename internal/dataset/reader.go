@@ -40,12 +40,7 @@ func Read(ctx context.Context, cfg *py.Dict, src Source) (*Set, error) {
 	}
 	class, err := Classes.Lookup(r.typ)
 	if err != nil {
-		d := source.Errorf(cfg.PosOf("type"), "%s", err.Error())
-		d.Err = err
-		if u := (*registry.UnknownError)(nil); errors.As(err, &u) {
-			d.Hint = u.Hint()
-		}
-		return nil, d
+		return nil, source.At(cfg.PosOf("type"), err)
 	}
 	rec := &recorder{Source: src, seen: map[[2]string]bool{}}
 	args := cfg.Copy()

@@ -2,7 +2,6 @@ package evaluator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"sextant/internal/dataset"
 	"sextant/internal/postprocess"
 	"sextant/internal/py"
-	"sextant/internal/registry"
 	"sextant/internal/source"
 )
 
@@ -38,12 +36,7 @@ func (n NumPy) PyRepr() string { return py.Repr(n.V) }
 func Lookup(cfg *py.Dict) (Class, error) {
 	c, err := Classes.Lookup(cfg.Str("type"))
 	if err != nil {
-		d := &source.Diagnostic{Pos: cfg.PosOf("type"), Msg: err.Error(), Err: err}
-		var ue *registry.UnknownError
-		if errors.As(err, &ue) {
-			d.Hint = ue.Hint()
-		}
-		return c, d
+		return c, source.At(cfg.PosOf("type"), err)
 	}
 	return c, nil
 }
@@ -97,12 +90,7 @@ func predPostprocessor(cfg *py.Dict) (func(py.Value) (py.Value, error), error) {
 	}
 	fn, err := postprocess.Functions.Lookup(d.Str("type"))
 	if err != nil {
-		e := &source.Diagnostic{Pos: d.PosOf("type"), Msg: err.Error(), Err: err}
-		var ue *registry.UnknownError
-		if errors.As(err, &ue) {
-			e.Hint = ue.Hint()
-		}
-		return nil, e
+		return nil, source.At(d.PosOf("type"), err)
 	}
 	kw := d.Copy()
 	kw.Delete("type")

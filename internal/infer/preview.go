@@ -1,12 +1,9 @@
 package infer
 
 import (
-	"errors"
-
 	"sextant/internal/model"
 	"sextant/internal/prompt"
 	"sextant/internal/py"
-	"sextant/internal/registry"
 	"sextant/internal/source"
 )
 
@@ -114,12 +111,7 @@ func Preview(job *Job, row int) ([]Rendered, error) {
 func Lookup(cfg *py.Dict) (Class, error) {
 	c, err := Classes.Lookup(cfg.Str("type"))
 	if err != nil {
-		d := &source.Diagnostic{Pos: cfg.PosOf("type"), Msg: err.Error(), Err: err}
-		var ue *registry.UnknownError
-		if errors.As(err, &ue) {
-			d.Hint = ue.Hint()
-		}
-		return c, d
+		return c, source.At(cfg.PosOf("type"), err)
 	}
 	return c, nil
 }

@@ -137,11 +137,7 @@ var Classes = registry.New[Class]("partitioner")
 func New(cfg *py.Dict) (Partitioner, error) {
 	c, err := Classes.Lookup(cfg.Str("type"))
 	if err != nil {
-		d := source.Errorf(cfg.PosOf("type"), "%s", err.Error())
-		if u, ok := err.(*registry.UnknownError); ok {
-			d.Hint = u.Hint()
-		}
-		return nil, d
+		return nil, source.At(cfg.PosOf("type"), err)
 	}
 	return c(cfg)
 }

@@ -190,12 +190,7 @@ func (b *Builder) newRetriever(cfg *py.Dict) error {
 	}
 	class, err := Retrievers.Lookup(d.Str("type"))
 	if err != nil {
-		e := &source.Diagnostic{Pos: d.PosOf("type"), Msg: err.Error(), Err: err}
-		var ue *registry.UnknownError
-		if errors.As(err, &ue) {
-			e.Hint = ue.Hint()
-		}
-		return e
+		return source.At(d.PosOf("type"), err)
 	}
 	b.separator, b.eos = class.Separator, class.Eos
 	for key, to := range map[string]*string{"ice_separator": &b.separator, "ice_eos_token": &b.eos} {

@@ -32,6 +32,17 @@ func Errorf(pos Pos, format string, args ...any) *Diagnostic {
 	return &Diagnostic{Pos: pos, Msg: fmt.Sprintf(format, args...)}
 }
 
+// At makes a Diagnostic at pos of an error that has no position; a Hint()
+// method of the error's gives the hint.
+func At(pos Pos, err error) *Diagnostic {
+	d := &Diagnostic{Pos: pos, Msg: err.Error(), Err: err}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		d.Hint = h.Hint()
+	}
+	return d
+}
+
 // WithHint returns a copy of d with the hint set.
 func (d *Diagnostic) WithHint(format string, args ...any) *Diagnostic {
 	c := *d

@@ -107,12 +107,7 @@ func Summarize(in Input) (*Output, error) {
 	}
 	c, err := Classes.Lookup(name)
 	if err != nil {
-		d := source.Errorf(cfg.PosOf("type"), "%s", err)
-		d.Err = err
-		if u, ok := err.(*registry.UnknownError); ok {
-			d.Hint = u.Hint()
-		}
-		return nil, d
+		return nil, source.At(cfg.PosOf("type"), err)
 	}
 	return c.Run(in, cfg)
 }

@@ -1,8 +1,6 @@
 package task
 
 import (
-	"errors"
-
 	"sextant/internal/dataset"
 	"sextant/internal/evaluator"
 	"sextant/internal/infer"
@@ -51,12 +49,7 @@ func (c *checker) add(err error) {
 // Unknown turns a registry's complaint about the type of cfg into a
 // diagnostic at the place where the type was written.
 func Unknown(cfg *py.Dict, err error) *source.Diagnostic {
-	d := &source.Diagnostic{Pos: cfg.PosOf("type"), Msg: err.Error(), Err: err}
-	var u *registry.UnknownError
-	if errors.As(err, &u) {
-		d.Hint = u.Hint()
-	}
-	return d
+	return source.At(cfg.PosOf("type"), err)
 }
 
 func (c *checker) model(m *spec.Model) {
