@@ -86,6 +86,7 @@ type callArgs struct {
 	fr   *frame
 	n    syntax.Node // the call, for messages
 	name string      // of what is called
+	qual string      // "list." for a method of list, for messages
 	args []py.Value
 	pos  []source.Pos
 	kw   []py.Entry // keys are strings
@@ -125,10 +126,10 @@ func (c *callArgs) between(min, max int) error {
 	switch {
 	case min == max && n != min:
 		if min == 0 {
-			return c.errorf("TypeError", "%s() takes no arguments (%d given)", c.name, n)
+			return c.errorf("TypeError", "%s%s() takes no arguments (%d given)", c.qual, c.name, n)
 		}
 		if min == 1 {
-			return c.errorf("TypeError", "%s() takes exactly one argument (%d given)", c.name, n)
+			return c.errorf("TypeError", "%s%s() takes exactly one argument (%d given)", c.qual, c.name, n)
 		}
 		return c.errorf("TypeError", "%s expected %d arguments, got %d", c.name, min, n)
 	case n < min:
@@ -233,6 +234,13 @@ func (fr *frame) call(x *syntax.Call) (py.Value, source.Pos, error) {
 		}
 	} else {
 		if c.args, c.pos, err = fr.elements(x.Args, true); err != nil {
+			if r, ok := err.(*raised); ok {
+				for _, a := range x.Args {
+					if s, ok := a.(*syntax.Starred); ok && r.pos == fr.pos(s) && strings.HasSuffix(r.exc.msg, "object is not iterable") {
+						r.exc = newRaised("TypeError", calleeName(f)+"() argument after * must be an iterable, not "+strings.Split(r.exc.msg, "'")[1]).exc
+					}
+				}
+			}
 			return nil, 0, err
 		}
 		if err := fr.namedArgs(x, f, &c); err != nil {
@@ -307,6 +315,10 @@ func (fr *frame) apply(f py.Value, c *callArgs) (py.Value, source.Pos, error) {
 		return f.fn(c)
 	case *method:
 		c.name = f.name
+		switch f.recv.(type) {
+		case *py.List, *py.Dict:
+			c.qual = py.TypeName(f.recv) + "."
+		}
 		return f.fn(c)
 	case *function:
 		return fr.invoke(f, c)

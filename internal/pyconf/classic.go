@@ -271,7 +271,8 @@ func fillBaseVars(v py.Value, bases *py.Dict) (py.Value, error) {
 	var err error
 	switch x := v.(type) {
 	case string:
-		name, ok := strings.CutPrefix(x, baseVarMark)
+		// inside quotes the placeholder brings a second pair
+		name, ok := strings.CutPrefix(strings.Trim(x, `"`), baseVarMark)
 		if !ok {
 			return v, nil
 		}

@@ -17,6 +17,14 @@ type excClass struct {
 func (c *excClass) PyType() string { return "type" }
 func (c *excClass) PyRepr() string { return "<class '" + c.name + "'>" }
 
+// PyAttr gives __name__.
+func (c *excClass) PyAttr(name string) (py.Value, bool) {
+	if name == "__name__" || name == "__qualname__" {
+		return c.name, true
+	}
+	return nil, false
+}
+
 func (c *excClass) is(of *excClass) bool {
 	for ; c != nil; c = c.parent {
 		if c == of {
@@ -27,9 +35,10 @@ func (c *excClass) is(of *excClass) bool {
 }
 
 // excClasses are the exception classes that a config can name.
-var excClasses = map[string]*excClass{}
+var excClasses = makeClasses()
 
-func init() {
+func makeClasses() map[string]*excClass {
+	excClasses := map[string]*excClass{}
 	for _, line := range []string{
 		"BaseException", "Exception BaseException", "KeyboardInterrupt BaseException", "SystemExit BaseException",
 		"ArithmeticError Exception", "ZeroDivisionError ArithmeticError", "OverflowError ArithmeticError",
@@ -52,6 +61,7 @@ func init() {
 	}
 	excClasses["IOError"] = excClasses["OSError"]
 	excClasses["EnvironmentError"] = excClasses["OSError"]
+	return excClasses
 }
 
 // exception is an exception object.

@@ -2,6 +2,7 @@ package pyconf
 
 import (
 	"iter"
+	"strings"
 	"unicode/utf8"
 
 	"sextant/internal/py"
@@ -69,8 +70,11 @@ func (fr *frame) iterate(v py.Value, n syntax.Node) (*iterator, error) {
 			return x.Start + (i-1)*x.Step, 0, true, nil
 		}}, nil
 	case string:
-		i := 0
-		return &iterator{typ: "str_iterator", next: func() (py.Value, source.Pos, bool, error) {
+		i, typ := 0, "str_ascii_iterator"
+		if strings.IndexFunc(x, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+			typ = "str_iterator"
+		}
+		return &iterator{typ: typ, next: func() (py.Value, source.Pos, bool, error) {
 			if i >= len(x) {
 				return nil, 0, false, nil
 			}

@@ -77,12 +77,8 @@ func (o *Options) defaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Dir == "" {
-		if d, err := os.Getwd(); err == nil {
-			o.Dir = d
-		} else {
-			o.Dir = "/"
-		}
+	if d, err := filepath.Abs(o.Dir); err == nil { // "" is the working directory
+		o.Dir = d
 	}
 	if o.Cache == nil {
 		o.Cache = &Cache{}
