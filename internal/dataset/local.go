@@ -66,7 +66,7 @@ func loadCustom(ctx context.Context, args *py.Dict, src Source) (Data, error) {
 	}
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	if path.Ext(file) == ".csv" {
-		return Data{Table: csvTable(b)}, nil
+		return Data{Table: CSVTable(b)}, nil
 	}
 	t, err := objectLines(file, b)
 	return Data{Table: t}, err
@@ -93,7 +93,7 @@ func loadHF(ctx context.Context, args *py.Dict, src Source) (Data, error) {
 	}
 	var t Table
 	if kind == "csv" {
-		t = csvTable(b)
+		t = CSVTable(b)
 	} else if t, err = jsonTable(file, b); err != nil {
 		return Data{}, err
 	}
@@ -128,9 +128,9 @@ func jsonTable(name string, b []byte) (Table, error) {
 	return out, nil
 }
 
-// csvTable is a file whose first record names the columns; what a short
+// CSVTable is a file whose first record names the columns; what a short
 // record lacks is None, what a long one has beyond is dropped.
-func csvTable(b []byte) Table {
+func CSVTable(b []byte) Table {
 	recs := csvRecords(string(b))
 	if len(recs) == 0 {
 		return nil
