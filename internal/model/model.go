@@ -16,6 +16,7 @@ import (
 
 	"sextant/internal/py"
 	"sextant/internal/registry"
+	"sextant/internal/source"
 )
 
 // Message is one turn of a conversation, with the roles of the wire:
@@ -197,6 +198,9 @@ type Class struct {
 	// Check validates the config without opening anything (no I/O); it
 	// returns source diagnostics. May be nil.
 	Check func(cfg *py.Dict) error
+	// Notes are warnings about a config that is accepted: what it asks for and
+	// does not get. May be nil.
+	Notes func(cfg *py.Dict) []*source.Diagnostic
 	// Identify says which model a config means without opening it, as far as
 	// that is cheap: resuming a finished run loads no weights. May be nil.
 	Identify func(ctx context.Context, cfg *py.Dict, env Env) (Identity, error)
@@ -216,6 +220,8 @@ type Class struct {
 	// Local models hold weights in this process: one worker should be given
 	// all tasks of such a model.
 	Local bool
+	// Spread models mind neither: any number of workers may ask one.
+	Spread bool
 }
 
 // Scoring is how a model class turns log-probabilities into what it calls

@@ -85,6 +85,13 @@ type facts struct {
 // and whether its templates fit its columns. All mistakes come at once.
 func (c *Coordinator) Prepare(ctx context.Context) error {
 	c.sets, c.warned = map[string]*facts{}, map[string]bool{}
+	for _, m := range c.Exp.Models {
+		if cl, err := model.Classes.Lookup(m.Type); err == nil && cl.Notes != nil {
+			for _, d := range cl.Notes(m.Cfg) {
+				c.Warn(d)
+			}
+		}
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(c.Opt.Workers, 1))
 	warnings := make([][]*source.Diagnostic, len(c.Exp.Datasets))
@@ -191,7 +198,7 @@ func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset,
 // weights the worker holds, or that share one endpoint's limits.
 func group(m *py.Dict) string {
 	cl, err := model.Classes.Lookup(m.Str("type"))
-	if err != nil {
+	if err != nil || cl.Spread {
 		return ""
 	}
 	if cl.Local {

@@ -5,6 +5,7 @@ import (
 
 	"sextant/internal/model"
 	"sextant/internal/py"
+	"sextant/internal/source"
 )
 
 // The classes of Hugging Face models that the engine runs. HuggingFaceBaseModel
@@ -28,6 +29,10 @@ func register(c class, name string) {
 		Check: func(cfg *py.Dict) error {
 			_, err := parseOptions(cfg, c)
 			return err
+		},
+		Notes: func(cfg *py.Dict) []*source.Diagnostic {
+			o, _ := parseOptions(cfg, c) // Check has the errors
+			return o.notes
 		},
 		IgnoresMetaTemplate: c.base,
 		Scoring:             c.scoring,

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"strings"
 
 	"sextant/internal/model"
@@ -12,8 +11,9 @@ import (
 // options are a model dict of a config, as far as it concerns the engine. Keys
 // that only say how the original places a model on its devices are left alone.
 type options struct {
-	path          string // folder or hub id
-	tokenizerPath string // the same, when the tokenizer is elsewhere
+	notes         []*source.Diagnostic // what is asked for and not done
+	path          string               // folder or hub id
+	tokenizerPath string               // the same, when the tokenizer is elsewhere
 	revision      string
 	abbr          string
 
@@ -185,7 +185,8 @@ func parseOptions(d *py.Dict, c class) (options, error) {
 	return o, nil
 }
 
-// The types that torch_dtype may name. Only float32 is computed in.
+// The types that torch_dtype may name. All are computed in float32, which the
+// records say; for half precision a note says it too.
 var dtypes = map[string]bool{
 	"auto": true, "None": true, "torch.float": true, "float": true, "torch.float32": true, "float32": true,
 	"torch.float16": false, "float16": false, "torch.half": false, "half": false, "torch.bfloat16": false, "bfloat16": false,
@@ -211,8 +212,8 @@ func (p *parser) modelKwargs(o *options) {
 		case !ok || !known:
 			q.fail(key, "", "%s must be a torch type such as 'torch.float', not %s", key, py.Repr(v))
 		case !full:
-			q.fail(key, fmt.Sprintf("write %s='torch.float' or leave it out; half precision would give other scores than float32", key),
-				"the engine computes in float32 only, not in %s", strings.TrimPrefix(name, "torch."))
+			o.notes = append(o.notes, source.Errorf(d.PosOf(key), "the engine computes in float32, not in %s", strings.TrimPrefix(name, "torch.")).
+				WithHint("scores may differ from half precision in the last digits; %s='torch.float' says the same without this note", key))
 		}
 	}
 	for _, key := range []string{"load_in_8bit", "load_in_4bit", "quantization_config"} {

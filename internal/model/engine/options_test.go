@@ -74,9 +74,6 @@ func TestOptionMistakes(t *testing.T) {
 		{"peft_path", "adapter", "the engine does not load adapters", ""},
 		{"pad_token_id", "x", "pad_token_id must be a whole number, not 'x'", ""},
 		{"model_kwargs", 1, "model_kwargs must be a dict, not 1", ""},
-		{"torch_dtype", "torch.float16", "the engine computes in float32 only, not in float16", "model_kwargs"},
-		{"torch_dtype", lazy("<class 'torch.bfloat16'>"), "the engine computes in float32 only, not in bfloat16", "model_kwargs"},
-		{"torch_dtype", lazy("torch.half"), "the engine computes in float32 only, not in half", "model_kwargs"},
 		{"torch_dtype", "torch.int", "torch_dtype must be a torch type such as 'torch.float', not 'torch.int'", "model_kwargs"},
 		{"load_in_8bit", true, "the engine does not quantise weights (load_in_8bit)", "model_kwargs"},
 		{"num_beams", 4, "the engine does not search with beams", "generation_kwargs"},
@@ -115,5 +112,18 @@ func TestOptionMistakes(t *testing.T) {
 	_, err := parseOptions(py.DictOf("max_seq_len", 0, "mode", "x"), class{})
 	if n := len(source.Diagnostics(err)); n != 3 {
 		t.Errorf("%d mistakes found, want 3: %v", n, err)
+	}
+}
+
+// Half precision is computed in float32, and the user is told.
+func TestHalfPrecisionIsNoted(t *testing.T) {
+	for _, v := range []py.Value{"torch.float16", lazy("<class 'torch.bfloat16'>"), lazy("torch.half")} {
+		o, err := parseOptions(py.DictOf("path", "x", "model_kwargs", py.DictOf("torch_dtype", v)), class{})
+		if err != nil || len(o.notes) != 1 || !strings.HasPrefix(o.notes[0].Msg, "the engine computes in float32, not in ") {
+			t.Errorf("%v: notes %v, error %v", v, o.notes, err)
+		}
+	}
+	if o, err := parseOptions(py.DictOf("path", "x", "model_kwargs", py.DictOf("torch_dtype", "torch.float")), class{}); err != nil || len(o.notes) != 0 {
+		t.Errorf("notes %v, error %v", o.notes, err)
 	}
 }

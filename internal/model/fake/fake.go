@@ -44,10 +44,8 @@ func init() {
 		}
 		return base(m).Identity(), nil
 	}
-	// Not Local, unlike a model with weights: so it can stand for an endpoint
-	// that any number of workers asks.
-	model.Classes.Register(model.Class{Open: open, Check: check, Identify: identify}, "FakeModel")
-	model.Classes.Register(model.Class{Open: open, Check: check, Identify: identify, Chat: true}, "FakeChatModel")
+	model.Classes.Register(model.Class{Open: open, Check: check, Identify: identify, Spread: true}, "FakeModel")
+	model.Classes.Register(model.Class{Open: open, Check: check, Identify: identify, Spread: true, Chat: true}, "FakeChatModel")
 }
 
 // Variables that say how a fake behaves without being part of its config, so
