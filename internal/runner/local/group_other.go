@@ -5,6 +5,5 @@ package local
 import "os/exec"
 
 func ownGroup(*exec.Cmd)         {}
-func terminate(c *exec.Cmd)      { _ = c.Process.Kill() }
 func terminateGroup(c *exec.Cmd) { _ = c.Process.Kill() }
 func killGroup(c *exec.Cmd)      { _ = c.Process.Kill() }

@@ -14,8 +14,5 @@ func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 
 // Signals to what is gone already do nothing, and that is fine.
 
-// terminate asks the worker alone to stop: a server that it started must
-// still answer what is in flight.
-func terminate(c *exec.Cmd)      { _ = syscall.Kill(c.Process.Pid, syscall.SIGTERM) }
 func terminateGroup(c *exec.Cmd) { _ = syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
 func killGroup(c *exec.Cmd)      { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }

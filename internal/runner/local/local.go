@@ -506,8 +506,11 @@ func (p *process) watch(ctx context.Context) runner.End {
 			}
 			return end
 		case <-drain:
+			// Not by a signal: whoever stops this machine's processes has sent
+			// one to the worker already, and a second would cut off what is in
+			// flight. Nor could a worker that is just starting take it.
 			drain, end.Stopped = nil, true
-			terminate(p.cmd)
+			p.lifeline.Close()
 		case <-done:
 			done, end.Stopped = nil, true
 			terminateGroup(p.cmd)
