@@ -3,15 +3,17 @@ package task
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"sextant/internal/dataset"
 	"sextant/internal/evaluator"
+	"sextant/internal/event"
 	"sextant/internal/infer"
 	"sextant/internal/postprocess"
 	"sextant/internal/py"
 	"sextant/internal/spec"
 	"sextant/internal/store"
-
-	"sextant/internal/dataset"
 )
 
 // evaluatorVersion changes when the program scores differently from before.
@@ -63,6 +65,12 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 	}
 	if len(changed) > 0 {
 		x.d.Log.Info("scoring again", "dataset", u.Abbr, "changed", changed)
+		if !slices.Contains(changed, "predictions") { // nobody was told of a change yet
+			x.d.Events.Emit(event.Event{
+				Time: x.d.Now(), Kind: event.Note, Task: u.Task,
+				Text: fmt.Sprintf("scoring again: %s/%s: changed %s", x.m.ModelAbbr, u.Abbr, strings.Join(changed, ", ")),
+			})
+		}
 	}
 	in, err := evalInput(set, preds)
 	if err != nil {
