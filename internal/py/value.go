@@ -161,6 +161,9 @@ func hashKey(v Value, depth int) (key any, ok bool) {
 	case Bytes:
 		return bytesKey(x), true
 	case *Tuple:
+		if depth > maxNesting { // before going down: the stack is finite
+			return nil, false
+		}
 		b, ok := appendKeys(nil, x.Items, depth+1)
 		return tupleKey(b), ok
 	case *Set:

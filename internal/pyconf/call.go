@@ -248,10 +248,10 @@ func (fr *frame) call(x *syntax.Call) (py.Value, source.Pos, error) {
 		}
 	}
 	v, pos, err := fr.apply(f, &c)
-	if err == nil && pos == 0 {
+	if pos == 0 {
 		pos = fr.pos(x)
 	}
-	return v, pos, err
+	return v, pos, fr.at(x, err)
 }
 
 // namedArgs evaluates named arguments with ** among them.

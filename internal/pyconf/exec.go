@@ -799,6 +799,9 @@ func (fr *frame) with(s *syntax.With) (ctl, error) {
 			open = append(open, f)
 		case *nullContext:
 			v = nil
+			if err := fr.nestedBases(s.Body); err != nil {
+				return 0, err
+			}
 		default:
 			return 0, fr.raise(it.X, "TypeError", "'%s' object does not support the context manager protocol", py.TypeName(v))
 		}

@@ -140,6 +140,47 @@ func (m *module) run(body []syntax.Stmt) error {
 	return err
 }
 
+// loadBase loads the file that one import names.
+func (m *module) loadBase(s *syntax.ImportFrom) error {
+	p, text, err := m.in.findBase(m, s)
+	if err != nil {
+		return err
+	}
+	b, err := m.in.loadLazy(p, text, m.file.Pos(int(s.ModAt)))
+	if err != nil {
+		return err
+	}
+	m.bases[moduleString(s)] = &base{m: b, vars: b.variables(), names: b.names, path: p}
+	return nil
+}
+
+// nestedBases loads the files of a read_base block that stands inside another
+// statement. The original takes their names for lazy references, which nobody
+// can mean.
+func (fr *frame) nestedBases(body []syntax.Stmt) error {
+	for _, s := range body {
+		f, ok := s.(*syntax.ImportFrom)
+		if !fr.m.lazy {
+			return fr.hinted(s, "a config has either `_base_` or `with read_base():`", "ConfigParsingError", "`with read_base():` cannot be used together with `_base_`")
+		}
+		if !ok || f.Module == "" {
+			return fr.hinted(s, "put the block at the top level of the file", "ConfigParsingError", "this cannot be used in `with read_base():` here")
+		}
+		if fr.m.bases[moduleString(f)] == nil {
+			if err := fr.m.loadBase(f); err != nil {
+				return err
+			}
+		}
+		if err := fr.m.bindBase(f); err != nil {
+			return err
+		}
+		for i := range f.Names {
+			delete(fr.m.names, f.Names[i].Bound())
+		}
+	}
+	return nil
+}
+
 // loadBases loads the files of the read_base block. Mistakes in several of
 // them are reported together.
 func (m *module) loadBases() error {
@@ -151,14 +192,7 @@ func (m *module) loadBases() error {
 			continue
 		}
 		at := m.file.Pos(int(s.ModAt))
-		p, text, err := m.in.findBase(m, s)
-		if err == nil {
-			var b *module
-			b, err = m.in.loadLazy(p, text, at)
-			if err == nil {
-				m.bases[mod] = &base{m: b, vars: b.variables(), names: b.names, path: p}
-			}
-		}
+		err := m.loadBase(s)
 		if err == nil {
 			continue
 		}

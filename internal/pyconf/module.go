@@ -177,7 +177,13 @@ func (fr *frame) importFrom(s *syntax.ImportFrom) error {
 			return nil // its names were bound before the file began
 		}
 	}
+	if !fr.m.lazy && mod == "mmengine" {
+		mod = "mmengine.config"
+	}
 	if !isBuiltinModule(mod) {
+		if !fr.m.lazy {
+			return fr.hinted(s, "a config has either `_base_` or imports and `with read_base():`", "ImportError", "`from %s import …` cannot be used together with `_base_`", mod)
+		}
 		for i := range s.Names {
 			a := &s.Names[i]
 			if a.Name == "*" {

@@ -49,9 +49,9 @@ type Options struct {
 	Files *source.Set
 
 	// Limits; 0 is the default, a negative number no limit.
-	MaxSteps  int           // statements, expressions and loop turns: 30 million
+	MaxSteps  int           // statements, expressions and loop turns: 20 million
 	MaxDepth  int           // nested calls of functions: 400
-	MaxMemory int           // bytes of heap that loading may add: 128 MB
+	MaxMemory int           // bytes of heap that loading may add: 96 MB
 	MaxText   int           // bytes of all files read, each time they are: 64 MB
 	MaxTime   time.Duration // 10 s
 }
@@ -64,9 +64,9 @@ func (o *Options) defaults() {
 			*p = none
 		}
 	}
-	set(&o.MaxSteps, 30e6, 1<<62)
+	set(&o.MaxSteps, 20e6, 1<<62)
 	set(&o.MaxDepth, 400, 5000)
-	set(&o.MaxMemory, 128<<20, -1)
+	set(&o.MaxMemory, 96<<20, -1)
 	set(&o.MaxText, 64<<20, 1<<40)
 	if o.MaxTime == 0 {
 		o.MaxTime = 10 * time.Second

@@ -99,9 +99,14 @@ func (s *Set) Render(d *Diagnostic) string {
 	b.WriteByte('\n')
 	if ok {
 		s.excerpt(&b, p, d.End)
-		for f := p.File; f.ImportedAt != 0; {
+		n := 0
+		for f := p.File; f.ImportedAt != 0; n++ {
 			q, ok := s.Position(f.ImportedAt)
 			if !ok {
+				break
+			}
+			if n == maxChain {
+				b.WriteString("  …\n")
 				break
 			}
 			fmt.Fprintf(&b, "  imported at %s:%d:%d\n", q.File.Name, q.Line, q.Col)
@@ -120,6 +125,9 @@ func (s *Set) Render(d *Diagnostic) string {
 	}
 	return b.String()
 }
+
+// maxChain is how many imports a message lists.
+const maxChain = 12
 
 // maxExcerpt bounds the columns of a source line that an excerpt shows, so
 // that one endless line does not fill the screen.

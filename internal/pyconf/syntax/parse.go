@@ -286,6 +286,8 @@ func (p *parser) oneLine(out []Stmt) (res []Stmt) {
 // skipLine goes to the beginning of the next statement after a mistake, and
 // over the block that belongs to the broken line.
 func (p *parser) skipLine() {
+	p.quiet = true // one mistake a line
+	defer func() { p.quiet = false }()
 	first := true
 	for {
 		if !first || p.tok.kind != tNewline && p.tok.kind != tBad {
@@ -334,7 +336,17 @@ func (p *parser) statement(out []Stmt) []Stmt {
 	p.enter()
 	defer p.leave()
 	if p.tok.kind == tIndent {
-		p.fail("unexpected indent")
+		// say so, and read the block as if it were not indented
+		if p.quiet {
+			panic(bailout{})
+		}
+		p.errs.add(p.tok.end, p.tok.end, "unexpected indent", "")
+		p.advance()
+		out = append(out, p.stmtList(func() bool { return p.tok.kind == tDedent })...)
+		if p.tok.kind == tDedent {
+			p.advance()
+		}
+		return out
 	}
 	if p.tok.kind == tKeyword {
 		start := p.tok.start

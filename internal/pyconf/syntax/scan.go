@@ -565,7 +565,13 @@ func (s *scanner) number() token {
 		}
 	}
 	// a letter straight behind a number is a mistake, but for keywords (1if)
-	if c := s.peekByte(0); isNameStart(c) {
+	c := s.peekByte(0)
+	if c >= utf8.RuneSelf {
+		if r, _ := utf8.DecodeRuneInString(s.text[s.pos:s.end]); !isIDStart(r) {
+			c = 0
+		}
+	}
+	if isNameStart(c) {
 		at := s.pos
 		look := *s
 		look.quiet = true
