@@ -45,6 +45,10 @@ type Stage struct {
 	// Drain, when closed, means: start nothing new, let what is in flight
 	// finish. May be nil.
 	Drain <-chan struct{}
+	// Current reports whether records of a dataset that were made from in are
+	// what the stage wants: what workers of an earlier coordinator finished is
+	// taken over only then. nil says that it is not known.
+	Current func(model, dataset string, in store.Inputs) bool
 	// Settled is called when a dataset has been settled. May be nil.
 	Settled func(model, dataset string, s store.Settled)
 }

@@ -204,23 +204,43 @@ func undisturbed(t *testing.T, f Factory, tasks ...task.Task) map[string]string 
 	return b.final()
 }
 
+// suite is the tests by name.
+var suite = []struct {
+	name string
+	test func(*testing.T, Factory)
+}{
+	{"success", success},
+	{"order and cut", orderAndCut},
+	{"retry", retry},
+	{"same reason", sameReason},
+	{"config mistake", configMistake},
+	{"endpoint", endpoint},
+	{"crash", crash},
+	{"crash with progress", crashProgress},
+	{"terminated", terminated},
+	{"no start", noStart},
+	{"hang", hang},
+	{"cancel and resume", cancelResume},
+	{"drain and resume", drainResume},
+	{"secrets", secrets},
+	{"many", func(t *testing.T, f Factory) { many(t, f, 1000) }},
+}
+
 // Run runs the suite.
 func Run(t *testing.T, f Factory) {
-	t.Run("success", func(t *testing.T) { success(t, f) })
-	t.Run("order and cut", func(t *testing.T) { orderAndCut(t, f) })
-	t.Run("retry", func(t *testing.T) { retry(t, f) })
-	t.Run("same reason", func(t *testing.T) { sameReason(t, f) })
-	t.Run("config mistake", func(t *testing.T) { configMistake(t, f) })
-	t.Run("endpoint", func(t *testing.T) { endpoint(t, f) })
-	t.Run("crash", func(t *testing.T) { crash(t, f) })
-	t.Run("crash with progress", func(t *testing.T) { crashProgress(t, f) })
-	t.Run("terminated", func(t *testing.T) { terminated(t, f) })
-	t.Run("no start", func(t *testing.T) { noStart(t, f) })
-	t.Run("hang", func(t *testing.T) { hang(t, f) })
-	t.Run("cancel and resume", func(t *testing.T) { cancelResume(t, f) })
-	t.Run("drain and resume", func(t *testing.T) { drainResume(t, f) })
-	t.Run("secrets", func(t *testing.T) { secrets(t, f) })
-	t.Run("many", func(t *testing.T) { many(t, f, 1000) })
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) { c.test(t, f) })
+	}
+}
+
+// RunParallel runs the suite's tests at once, for runners that mostly wait.
+func RunParallel(t *testing.T, f Factory) {
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, f)
+		})
+	}
 }
 
 func success(t *testing.T, f Factory) {
@@ -332,6 +352,7 @@ func crash(t *testing.T, f Factory) {
 		}
 	}
 	os.Remove(b.run.Path("predictions/m/a.jsonl")) // what the culprit began
+	os.RemoveAll(b.run.Path("predictions/m/a.records"))
 	b.same(want)
 }
 

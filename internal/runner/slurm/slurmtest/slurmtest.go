@@ -84,8 +84,8 @@ func find(prog string) string {
 	return ""
 }
 
-// Start starts a cluster and stops it when the test ends. SLURM_CONF is set
-// for this process until then, so no two may live in one process.
+// Start starts a cluster and stops it when the test ends. What is to use it
+// needs the environment that Environ gives.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
 	if why := Lacking(); why != "" {
@@ -95,7 +95,6 @@ func Start(t testing.TB) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("SLURM_CONF", c.conf())
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, f := range []string{"slurmctld.log", "slurmd.log"} {
@@ -128,6 +127,10 @@ func start() (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// Environ is this process's environment with the variable that leads Slurm's
+// commands to the cluster.
+func (c *Cluster) Environ() []string { return append(os.Environ(), "SLURM_CONF="+c.conf()) }
 
 func (c *Cluster) conf() string { return filepath.Join(c.Dir, "slurm.conf") }
 
@@ -276,7 +279,7 @@ func (c *Cluster) StopNode() { c.kill("slurmd", syscall.SIGTERM) }
 // run starts a daemon in the foreground, as a child that dies with this process.
 func (c *Cluster) run(prog string, args ...string) error {
 	cmd := exec.Command(find(prog), args...)
-	cmd.Env = append(os.Environ(), "SLURM_CONF="+c.conf())
+	cmd.Env = c.Environ()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := os.OpenFile(filepath.Join(c.Dir, prog+".out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -342,7 +345,7 @@ func (c *Cluster) Command(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "SLURM_CONF="+c.conf())
+	cmd.Env = c.Environ()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)

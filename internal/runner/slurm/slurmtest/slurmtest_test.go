@@ -9,6 +9,7 @@ import (
 )
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	begin := time.Now()
 	c := Start(t)
 	t.Logf("up in %v", time.Since(begin).Round(time.Millisecond))
