@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -108,6 +109,12 @@ func complete(name string, flags map[string]flagArity) (string, error) {
 		}
 	}
 	sort.Strings(hits)
+	if len(hits) > 1 { // a prefix that OpenCompass knows keeps its meaning
+		theirs := slices.DeleteFunc(slices.Clone(hits), func(n string) bool { return slices.Contains(ownFlags, n) })
+		if len(theirs) == 1 {
+			hits = theirs
+		}
+	}
 	switch len(hits) {
 	case 0:
 		return name, nil

@@ -108,9 +108,7 @@ Exit codes:
 	root.SetVersionTemplate("sextant {{.Version}}\n")
 	root.SetOut(a.env.Stdout)
 	root.SetErr(a.env.Stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exitError{code: ExitUsage, err: err, hint: "`" + c.CommandPath() + " --help` lists the options"}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.runCmd(), a.workerCmd(), a.listCmd(), a.configCmd(), a.promptCmd(), a.statusCmd(), a.cancelCmd(), a.logsCmd(), a.versionCmd())
 	return root
 }

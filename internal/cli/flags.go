@@ -119,6 +119,9 @@ func (f *runFlags) register(s *pflag.FlagSet) {
 	_ = s.MarkHidden("aliyun-cfg")
 }
 
+// ownFlags are the options that OpenCompass does not have.
+var ownFlags = []string{"threads", "max-failed-samples", "offline", "json", "quiet", "no-report"}
+
 // listFlags swallow every following word, as argparse's nargs='+' does.
 var listFlags = []string{"models", "datasets", "model-kwargs", "tokenizer-kwargs", "peft-kwargs", "generation-kwargs", "stop-words"}
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sextant/catalog"
+	"sextant/internal/custom"
 	"sextant/internal/py"
 	"sextant/internal/pyconf"
 	"sextant/internal/registry"
@@ -76,11 +77,29 @@ func (a *app) loadConfig(ctx context.Context, f *runFlags, config string) (*py.D
 		if err != nil {
 			return nil, err
 		}
-		return pyconf.SortKeys(c.Data()), nil
+		return a.expand(ctx, f, c.Data())
 	}
 	cfg, err := a.configFromNames(ctx, f)
 	if err != nil {
 		return nil, err
+	}
+	return a.expand(ctx, f, cfg)
+}
+
+// expand makes datasets of descriptions (spec 2.7, 2.8), converts models as -a
+// asks (2.6), and sorts keys as OpenCompass's dump does.
+func (a *app) expand(ctx context.Context, f *runFlags, cfg *py.Dict) (*py.Dict, error) {
+	if err := custom.Expand(ctx, cfg, a.dataSource(f.Offline, nil)); err != nil {
+		return nil, err
+	}
+	if f.Accelerator != "" {
+		kept, err := spec.AccelerateAll(cfg, f.Accelerator)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range kept {
+			a.terminal(f.Quiet, f.JSON).Warn("-a %s does not convert model %s: it is no Hugging Face class", f.Accelerator, m)
+		}
 	}
 	return pyconf.SortKeys(cfg), nil
 }
@@ -192,7 +211,7 @@ func (a *app) modelsByName(ctx context.Context, f *runFlags) (*py.List, error) {
 		}
 		l, ok := c.Data().Get("models").(*py.List)
 		if !ok {
-			return nil, usagef("model config %s defines no list `models`", file)
+			return nil, usagef("model config %s defines no list `models`", a.shown(file))
 		}
 		for i, m := range l.Items {
 			out.Append(m, l.PosOf(i))
@@ -220,9 +239,13 @@ func (a *app) datasetsByName(ctx context.Context, f *runFlags) (*py.List, error)
 			return nil, err
 		}
 		found := false
+		var near []string
 		for _, e := range c.Data().Entries() {
 			k, _ := e.Key.(string)
 			l, isList := e.Val.(*py.List)
+			if isList {
+				near = append(near, k)
+			}
 			if !isList || !strings.HasSuffix(k, suffix) {
 				continue
 			}
@@ -232,7 +255,11 @@ func (a *app) datasetsByName(ctx context.Context, f *runFlags) (*py.List, error)
 			}
 		}
 		if !found {
-			return nil, usagef("dataset config %s defines no list whose name ends in %q", file, suffix)
+			hint := ""
+			if len(near) > 0 {
+				hint = "its lists are " + strings.Join(near, ", ") + "; the end of one can stand behind a slash: " + name + "/" + near[0]
+			}
+			return nil, &exitError{code: ExitUsage, err: fmt.Errorf("dataset config %s defines no list whose name ends in %q", a.shown(file), suffix), hint: hint}
 		}
 	}
 	if f.DatasetNumRuns > 1 {
@@ -265,7 +292,15 @@ func (a *app) summarizerByName(ctx context.Context, f *runFlags) (*py.Dict, erro
 	}
 	s, ok := c.Data().Get(key).(*py.Dict)
 	if !ok {
-		return nil, usagef("summarizer config %s defines no dict %q", file, key)
+		return nil, usagef("summarizer config %s defines no dict %q", a.shown(file), key)
 	}
 	return s, nil
+}
+
+// shown is a config found by name as a user would write its path.
+func (a *app) shown(f namedFile) string {
+	if f.Disk {
+		return a.rel(f.Path)
+	}
+	return f.String()
 }

@@ -60,7 +60,7 @@ tokenizer is at hand. Nothing is asked of a model.`,
 					job := &infer.Job{Class: cl, ModelCfg: m.Cfg, Set: set, InferCfg: d.Infer}
 					if cl.Tokenizer != nil {
 						if t, err := cl.Tokenizer(ctx, m.Cfg, a.modelEnv(f.Offline, 1, a.logger(f))); err == nil {
-							job.Model = tokenizerOnly{t}
+							job.Model = tokenizerOnly{Tokenizer: t}
 						}
 					}
 					for i := row; i < row+count && i < len(set.Test) || i == row; i++ {
@@ -136,13 +136,19 @@ func (p *promptPrinter) print(m, d string, row, total int, rs []infer.Rendered, 
 	}
 }
 
+// noModel is a model that answers nothing.
+type noModel struct{}
+
 // tokenizerOnly is a model that counts tokens and answers nothing.
-type tokenizerOnly struct{ model.Tokenizer }
+type tokenizerOnly struct {
+	noModel
+	model.Tokenizer
+}
 
-var errNoModel = errors.New("only the tokenizer is open")
+var errNoModel = errors.New("no model is open")
 
-func (tokenizerOnly) Generate(context.Context, model.Request) (model.Response, error) {
+func (noModel) Generate(context.Context, model.Request) (model.Response, error) {
 	return model.Response{}, errNoModel
 }
-func (tokenizerOnly) Limits() model.Limits { return model.Limits{} }
-func (tokenizerOnly) Close() error         { return nil }
+func (noModel) Limits() model.Limits { return model.Limits{} }
+func (noModel) Close() error         { return nil }

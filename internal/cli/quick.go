@@ -2,11 +2,11 @@ package cli
 
 import (
 	"fmt"
-	"math/big"
 	"path"
 	"slices"
 	"strings"
 
+	"sextant/internal/model"
 	"sextant/internal/py"
 )
 
@@ -33,8 +33,25 @@ func (f *runFlags) validate() error {
 	if f.Slurm && f.Partition == "" {
 		return usagef("--slurm needs a partition: -p NAME")
 	}
-	if f.MaxNumWorkers < 1 || f.MaxWorkersPerGPU < 1 || f.DatasetNumRuns < 1 {
-		return usagef("--max-num-workers, --max-workers-per-gpu and --dataset-num-runs must be at least 1")
+	for _, x := range []struct {
+		flag     string
+		n, least int
+	}{{"max-num-workers", f.MaxNumWorkers, 1}, {"max-workers-per-gpu", f.MaxWorkersPerGPU, 1}, {"dataset-num-runs", f.DatasetNumRuns, 1},
+		{"retry", f.Retry, 0}, {"threads", f.Threads, 0}, {"max-out-len", f.MaxOutLen, 1}, {"batch-size", f.BatchSize, 1}, {"hf-num-gpus", f.HFNumGPUs, 0}} {
+		if f.changed(x.flag) && x.n < x.least {
+			return usagef("--%s must be at least %d, not %d", x.flag, x.least, x.n)
+		}
+	}
+	if f.changed("max-seq-len") && f.MaxSeqLen < 1 {
+		return usagef("--max-seq-len must be at least 1, not %d", f.MaxSeqLen)
+	}
+	for _, x := range []struct {
+		flag, val string
+		of        []string
+	}{{"custom-dataset-data-type", f.CustomType, []string{"mcq", "qa"}}, {"custom-dataset-infer-method", f.CustomInfer, []string{"gen", "ppl"}}} {
+		if f.changed(x.flag) && !slices.Contains(x.of, x.val) {
+			return usagef("--%s takes %s, not %q", x.flag, strings.Join(x.of, " or "), x.val)
+		}
 	}
 	if f.Quiet && f.JSON {
 		return usagef("--quiet and --json exclude each other")
@@ -70,12 +87,11 @@ func (f *runFlags) idle(withConfig bool) []string {
 		}
 	}
 	note([]string{"min-out-len"}, "OpenCompass parses it and uses it nowhere")
+	note([]string{"aliyun-cfg"}, "it is for --dlc, which is not supported")
 	note([]string{"dump-extract-rate"}, "how many answers could be read is always counted")
 	note([]string{"analysis-repeat"}, "the analysis of repetitions is not part of this version")
 	note([]string{"lark"}, "posting to Lark is not part of this version")
 	note([]string{"station-path", "station-overwrite", "read-from-station"}, "the results station is not part of this version; `-r` finds earlier results of the same work dir")
-	note([]string{"accelerator"}, "models are computed by the embedded engine; serving through vLLM or LMDeploy is not part of this version")
-	note([]string{"dump-only-message-path"}, "use `sextant prompt` to see what will be sent")
 	if !f.Slurm {
 		note([]string{"partition", "quotatype", "qos"}, "they are for --slurm; a SlurmRunner in the config has keys for them")
 	}
@@ -88,6 +104,9 @@ func (f *runFlags) hfModel() (*py.Dict, error) {
 	typ := "opencompass.models.huggingface_above_v4_33.HuggingFacewithChatTemplate"
 	if f.HFType == "base" {
 		typ = "opencompass.models.huggingface_above_v4_33.HuggingFaceBaseModel"
+	}
+	if _, err := model.Classes.Lookup(typ); err != nil && f.Accelerator == "" {
+		return nil, &exitError{code: ExitUsage, err: err, hint: "a base model, or a chat model without its chat template, runs with --hf-type base"}
 	}
 	kw := func(words []string, flag string) (*py.Dict, error) {
 		d := py.NewDict()
@@ -160,6 +179,9 @@ func (f *runFlags) customDataset() *py.Dict {
 // leaves are int, float, bool, None or text.
 func parseKwarg(s string) (py.Value, error) {
 	s = strings.ReplaceAll(strings.Trim(s, `'"`), " ", "")
+	if bracketed := len(s) >= 2 && (s[0] == '(' && s[len(s)-1] == ')' || s[0] == '[' && s[len(s)-1] == ']'); !bracketed && !strings.Contains(s, ",") {
+		return parseLeaf(s), nil
+	}
 	depth := 0
 	var commas []int
 	for i := 0; i < len(s); i++ {
@@ -217,22 +239,24 @@ func parseKwarg(s string) (py.Value, error) {
 		}
 		return out, nil
 	}
+	return parseLeaf(s), nil
+}
+
+// parseLeaf reads a number, a bool, None or text.
+func parseLeaf(s string) py.Value {
 	if v, err := py.ParseInt(s, 10); err == nil {
-		if b, ok := v.(*big.Int); ok {
-			return b, nil
-		}
-		return v, nil
+		return v
 	}
 	if v, err := py.ParseFloat(s); err == nil {
-		return v, nil
+		return v
 	}
 	switch {
 	case strings.EqualFold(s, "true"):
-		return true, nil
+		return true
 	case strings.EqualFold(s, "false"):
-		return false, nil
+		return false
 	case s == "None":
-		return nil, nil
+		return nil
 	}
-	return s, nil
+	return s
 }

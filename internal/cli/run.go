@@ -70,7 +70,9 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if f.ConfigVerbose {
 		ui.Print(pyconf.Dump(task.Redact(exp.Config)))
 	}
-	if errs := append(task.Check(exp), run.Check(exp)...); len(errs) > 0 {
+	errs := append(task.Check(exp), run.Check(exp)...)
+	missing, errs := unavailable(errs, f.DryRun)
+	if len(errs) > 0 {
 		return errs
 	}
 	log := a.logger(f)
@@ -103,12 +105,15 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 			return a.executeManifest(ctx, c.Drain, m, sink, log)
 		}
 	}
+	if f.DryRun {
+		return a.dryRun(ctx, c, f, workDir, missing)
+	}
 	// Mistakes in the data come before a folder is made.
 	if err := c.Prepare(ctx); err != nil {
 		return err
 	}
-	if f.DryRun {
-		return a.dryRun(ctx, c, f, workDir)
+	if f.DumpOnlyMessagePath != "" {
+		return a.dumpMessages(ctx, c, f)
 	}
 	r, err := a.openRun(f, workDir, now)
 	if err != nil {
@@ -403,46 +408,4 @@ func (a *app) rel(path string) string {
 		return p
 	}
 	return path
-}
-
-// dryRun says what would be run.
-func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workDir string) error {
-	tmp := c.Run
-	if f.Reuse != "" {
-		r, err := a.openRun(f, workDir, a.env.Now())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		c.Run = r
-	}
-	defer func() { c.Run = tmp }()
-	var b strings.Builder
-	for _, stage := range []string{task.Infer, task.Eval} {
-		if f.Mode != "all" && f.Mode != stage {
-			continue
-		}
-		plan := c.PlanInfer
-		if stage == task.Eval {
-			plan = c.PlanEval
-		}
-		p, err := plan(ctx)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&b, "%s: %d tasks\n", stage, len(p.Tasks))
-		for i, t := range p.Tasks {
-			fmt.Fprintf(&b, "  %d: %s\n", i, t.Name)
-		}
-		s, err := c.Script(p)
-		if err != nil {
-			return err
-		}
-		if s != "" {
-			fmt.Fprintf(&b, "\n%s\n", s)
-		}
-	}
-	a.ui.Close()
-	a.ui.Print(b.String())
-	return nil
 }

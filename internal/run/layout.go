@@ -84,7 +84,7 @@ func (c *Coordinator) layOut() error {
 			c.cuts[d.Abbr] = []int{}
 		}
 	}
-	if c.Run == nil {
+	if c.Run == nil || c.ReadOnly {
 		return nil
 	}
 	b, err := json.Marshal(layout{V: 1, Cuts: c.cuts})

@@ -49,19 +49,21 @@ type Options struct {
 
 // Coordinator runs one experiment. Its methods are called one after another.
 type Coordinator struct {
-	Exp     *spec.Experiment
-	Run     *store.Run
-	Epoch   int // of the lease
-	Opt     Options
-	Source  dataset.Source
-	Model   model.Env
-	Runner  runner.Env
-	Events  event.Sink
-	Drain   <-chan struct{}
-	Now     func() time.Time
-	Log     *slog.Logger
-	Program string // name and version, for the report
-	Config  string // name of the config file, for the report
+	Exp   *spec.Experiment
+	Run   *store.Run // nil for a plan of a run that was not begun
+	Epoch int        // of the lease
+	// ReadOnly says that nothing may be written: a plan of an earlier run.
+	ReadOnly bool
+	Opt      Options
+	Source   dataset.Source
+	Model    model.Env
+	Runner   runner.Env
+	Events   event.Sink
+	Drain    <-chan struct{}
+	Now      func() time.Time
+	Log      *slog.Logger
+	Program  string // name and version, for the report
+	Config   string // name of the config file, for the report
 	// Note and Warn tell the user something; never nil.
 	Note func(format string, args ...any)
 	Warn func(err error)
@@ -170,6 +172,9 @@ func (c *Coordinator) identity(ctx context.Context, m *spec.Model) (model.Identi
 // state is how far a dataset's inference on a model is, under the inputs that
 // this run wants.
 func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset, ids map[string]*model.Identity) (store.Status, error) {
+	if c.Run == nil {
+		return store.Status{State: store.Missing}, nil
+	}
 	st, err := c.Run.Status(m.Abbr, d.Abbr, nil)
 	if err != nil || st.State == store.Missing || st.Foreign {
 		return st, err
@@ -222,6 +227,9 @@ func (c *Coordinator) newRunner(st *spec.Stage) (runner.Runner, error) {
 	}
 	for _, n := range notes {
 		if !c.warned[n] {
+			if c.warned == nil {
+				c.warned = map[string]bool{}
+			}
 			c.warned[n] = true
 			c.Note("%s", n)
 		}

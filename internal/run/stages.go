@@ -102,13 +102,7 @@ func (c *Coordinator) cut(st *spec.Stage, done func(string, partition.Part) bool
 	}
 	in := partition.Input{
 		Config: c.Exp.Config, Done: done,
-		Size: func(ds *py.Dict) (int, error) {
-			f := c.sets[spec.DatasetAbbr(ds)]
-			if f == nil {
-				return 0, fmt.Errorf("size of dataset %s is not known", spec.DatasetAbbr(ds))
-			}
-			return f.base, nil
-		},
+		Size: c.size,
 	}
 	for _, m := range c.Exp.Models {
 		in.Models = append(in.Models, m.Cfg)
