@@ -239,13 +239,16 @@ func (in *interp) load(cfg *Config, p filePath, text string) error {
 		cfg.Vars = nil
 		return err
 	}
-	for _, k := range []string{"filename", "text", "pretty_text", "env_variables"} {
-		if cfg.Vars.Has(k) {
+	for _, e := range cfg.Vars.Entries() {
+		if k, _ := e.Key.(string); reserved[k] {
 			return source.Errorf(cfg.Vars.KeyPosOf(k), "`%s` is reserved: a config cannot have a variable of this name", k)
 		}
 	}
 	return nil
 }
+
+// reserved are the names that a config of the original cannot have.
+var reserved = map[string]bool{"filename": true, "text": true, "pretty_text": true, "env_variables": true}
 
 // Data is what the config means: plain dicts, lazy references as dotted
 // names, without the names that imports bound. Functions, modules and other

@@ -35,7 +35,7 @@ func Parse(text string) (*Module, error) {
 		return nil, err
 	}
 	m := &Module{Text: text}
-	p.advance()
+	p.tok = p.next()
 	m.Body = p.stmtList(func() bool { return p.tok.kind == tEOF })
 	m.Doc = docOf(m.Body)
 	if len(p.errs.list) == 0 {
@@ -335,6 +335,9 @@ func (p *parser) skipLine() {
 func (p *parser) statement(out []Stmt) []Stmt {
 	p.enter()
 	defer p.leave()
+	if p.tok.kind == tBad { // the scanner has reported it
+		panic(bailout{})
+	}
 	if p.tok.kind == tIndent {
 		// say so, and read the block as if it were not indented
 		if p.quiet {
