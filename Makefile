@@ -1,22 +1,15 @@
 # sextant: build, demo, test, lint, bench.
 #
-# The embedded inference engine (ggml) is C and C++. Without optimisation flags
-# it is about thirty times slower, so they are set here; a binary built without
-# them says so when it starts.
+# The embedded inference engine is C and C++. Its kernels are compiled for
+# AVX-512, AVX2 and plain x86-64 (or for the machine, elsewhere) in one binary,
+# which chooses when it starts: no -march is needed, one release serves all.
+# Without optimisation it would be about thirty times slower; a binary built
+# like that says so when it starts.
 
 GO      ?= go
 BIN     := bin/sextant
-ARCH    := $(shell uname -m)
-
-# The newest x86-64 level that this machine has: v4 (AVX-512) or v3 (AVX2).
-ifeq ($(ARCH),x86_64)
-MARCH   ?= $(shell f="$$(grep -m1 '^flags' /proc/cpuinfo 2>/dev/null)"; ok=1; for x in avx512f avx512bw avx512cd avx512dq avx512vl; do case " $$f " in *" $$x "*) ;; *) ok=0;; esac; done; [ $$ok = 1 ] && echo x86-64-v4 || echo x86-64-v3)
-CFLAGS_ENGINE := -O3 -march=$(MARCH)
-else
-CFLAGS_ENGINE := -O3
-endif
-export CGO_CFLAGS   := $(CFLAGS_ENGINE)
-export CGO_CXXFLAGS := $(CFLAGS_ENGINE)
+export CGO_CFLAGS   := -O3
+export CGO_CXXFLAGS := -O3
 TAGS    := engine
 DEMO    := outputs/demo
 
