@@ -212,3 +212,33 @@ func TestDiskFullTmpfs(t *testing.T) {
 		t.Fatal(d)
 	}
 }
+
+// Answers that were on their way when the disk became full wait for space
+// together, not one after the other.
+func TestDiskFullWaitsOnce(t *testing.T) {
+	t.Parallel()
+	ffs := &faultFS{free: 1 << 20}
+	r := open(t.TempDir(), ffs)
+	defer r.Close()
+	told := 0
+	w, err := r.Writer(head(9, "p"), "w", WriterOptions{Sole: true, FullWait: fullRetry, OnFull: func(error) { told++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ffs.set(0)
+	begin := time.Now()
+	for i := range 9 {
+		var full *FullError
+		if err := w.Put(context.Background(), rec(i, "p")); !errors.As(err, &full) {
+			t.Fatal(err)
+		}
+	}
+	if d := time.Since(begin); d > 4*fullRetry || told != 1 {
+		t.Errorf("waited %v, told %d times", d, told)
+	}
+	ffs.set(1 << 20)
+	if err := w.Put(context.Background(), rec(0, "p")); err != nil {
+		t.Error("with space again:", err)
+	}
+}

@@ -46,6 +46,7 @@ type Writer struct {
 	buf    []byte
 	err    error // sticky: the file can no longer be trusted
 	stats  WriterStats
+	waited time.Duration // for space since the last write that had some: all Puts wait once, not each
 	closed bool
 }
 
@@ -258,10 +259,10 @@ func (w *Writer) append(ctx context.Context, line []byte) error {
 	if w.err != nil {
 		return w.err
 	}
-	var waited time.Duration
 	for {
 		n, err := w.f.Write(line)
 		if err == nil {
+			w.waited = 0
 			w.run.sync.mark(w)
 			return nil
 		}
@@ -277,10 +278,10 @@ func (w *Writer) append(ctx context.Context, line []byte) error {
 				return w.err
 			}
 		}
-		if !isFull(err) || waited >= w.opts.FullWait || ctx.Err() != nil {
+		if !isFull(err) || w.waited >= w.opts.FullWait || ctx.Err() != nil {
 			return ioError("write records", w.path, err)
 		}
-		if waited == 0 && w.opts.OnFull != nil {
+		if w.waited == 0 && w.opts.OnFull != nil {
 			w.opts.OnFull(ioError("write records", w.path, err))
 		}
 		t := time.NewTimer(fullRetry)
@@ -289,7 +290,7 @@ func (w *Writer) append(ctx context.Context, line []byte) error {
 		case <-ctx.Done():
 			t.Stop()
 		}
-		waited += fullRetry
+		w.waited += fullRetry
 	}
 }
 

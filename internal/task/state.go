@@ -150,6 +150,9 @@ func marksPath(status string) string { return strings.TrimSuffix(status, ".json"
 // changes, and every interval with a new beat while the worker lives. Safe for
 // concurrent use.
 type Reporter struct {
+	// FullWait is how long Finish waits for space on a full disk.
+	FullWait time.Duration
+
 	run  *store.Run
 	path string
 
@@ -162,13 +165,15 @@ type Reporter struct {
 	done    chan struct{}
 }
 
+const finishRetry = 500 * time.Millisecond
+
 // BeatInterval is how often a worker shows that it lives.
 const BeatInterval = 2 * time.Second
 
 // NewReporter starts reporting for a manifest. interval is BeatInterval
 // outside of tests.
 func NewReporter(run *store.Run, m *Manifest, host string, pid int, interval time.Duration) *Reporter {
-	r := &Reporter{run: run, path: m.StatusPath(), stop: make(chan struct{}), done: make(chan struct{})}
+	r := &Reporter{FullWait: time.Duration(m.Options.FullWait) * time.Second, run: run, path: m.StatusPath(), stop: make(chan struct{}), done: make(chan struct{})}
 	r.s = Status{V: ManifestVersion, ID: m.ID, Attempt: m.Attempt, State: Running, Host: host, Pid: pid, Units: make([]UnitStatus, len(m.Units))}
 	for i := range r.s.Units {
 		r.s.Units[i].State = Pending
@@ -255,7 +260,19 @@ func (r *Reporter) Finish(state State, failure *Failure) error {
 		}
 	}
 	r.mu.Unlock()
-	r.write()
+	// Without its last word a worker counts as dead, and what it did would be
+	// looked through again: it waits for space as records do.
+	for waited := time.Duration(0); ; waited += finishRetry {
+		r.write()
+		r.mu.Lock()
+		var full *store.FullError
+		again := errors.As(r.err, &full) && state != Stopped && waited < r.FullWait
+		r.mu.Unlock()
+		if !again {
+			break
+		}
+		time.Sleep(finishRetry)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.marks != nil {
