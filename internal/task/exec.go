@@ -24,7 +24,16 @@ import (
 // first unit that failed, nil when all is done.
 func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
 	x := &executor{m: m, d: d, rep: rep}
-	defer x.close()
+	first := x.units(ctx)
+	if err := x.close(); err != nil && first == nil {
+		first = Classify(err)
+	}
+	return first
+}
+
+// units does all units, and returns the failure of the first that failed.
+func (x *executor) units(ctx context.Context) *Failure {
+	m, d, rep := x.m, x.d, x.rep
 	var first *Failure
 	// A task of several units starts with its first and ends with its last.
 	left, started := map[string]int{}, map[string]bool{}
@@ -103,15 +112,15 @@ type executor struct {
 	inf *Inferer
 }
 
-func (x *executor) close() {
-	if x.inf != nil {
-		if err := x.inf.Close(); err != nil {
-			x.d.Log.Warn("closing the model", "error", err)
-		}
-		if s := x.inf.Stats(); s.Requests > 0 {
-			x.d.Log.Info("model done", "requests", s.Requests, "tokens_computed", s.TokensComputed, "tokens_saved", s.TokensSaved, "tokens_out", s.TokensOut)
-		}
+func (x *executor) close() error {
+	if x.inf == nil {
+		return nil
 	}
+	err := x.inf.Close()
+	if s := x.inf.Stats(); s.Requests > 0 {
+		x.d.Log.Info("model done", "requests", s.Requests, "tokens_computed", s.TokensComputed, "tokens_saved", s.TokensSaved, "tokens_out", s.TokensOut)
+	}
+	return err
 }
 
 // unit runs one unit; a panic inside becomes its error.

@@ -55,6 +55,9 @@ type Inferer struct {
 	m     model.Model
 	id    model.Identity
 	sets  map[string]*dataset.Set
+	w     *store.Writer // of the dataset that w is for: parts of one dataset come together
+	wfor  store.Header
+	wsole bool
 }
 
 // NewInferer prepares to run on the model that cfg describes.
@@ -66,12 +69,45 @@ func NewInferer(d Deps, cfg *py.Dict) (*Inferer, error) {
 	return &Inferer{d: d, cfg: cfg, abbr: spec.ModelAbbr(cfg), class: cl, sets: map[string]*dataset.Set{}}, nil
 }
 
-// Close releases the model.
+// Close makes the last records durable and releases the model.
 func (x *Inferer) Close() error {
-	if x.m == nil {
+	err := x.closeWriter()
+	if x.m != nil {
+		err = errors.Join(err, x.m.Close())
+	}
+	return err
+}
+
+// writer takes the records of p. It stays open for the next unit: opening one
+// reads all records that the dataset has.
+func (x *Inferer) writer(m *Manifest, p Unit, h store.Header) (*store.Writer, error) {
+	if x.w != nil && x.wfor == h && x.wsole == p.Sole {
+		return x.w, nil
+	}
+	if err := x.closeWriter(); err != nil {
+		return nil, err
+	}
+	o := m.Options
+	w, err := x.d.Run.Writer(h, m.Writer(), store.WriterOptions{
+		Sole: p.Sole, RetryFailed: o.RetryFailed, FullWait: time.Duration(o.FullWait) * time.Second, Log: x.d.Log,
+		OnFull: func(err error) {
+			x.d.Events.Emit(event.Event{Time: x.d.Now(), Kind: event.Note, Task: p.Task, Text: fmt.Sprintf("%v: waiting for space", err)})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.w, x.wfor, x.wsole = w, h, p.Sole
+	return w, nil
+}
+
+func (x *Inferer) closeWriter() error {
+	if x.w == nil {
 		return nil
 	}
-	return x.m.Close()
+	w := x.w
+	x.w = nil
+	return w.Close()
 }
 
 // Stats is the work the model did, where it counts.
@@ -144,10 +180,7 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 	if err != nil {
 		return Outcome{}, err
 	}
-	w, err := x.d.Run.Writer(store.Header{Model: x.abbr, Dataset: p.Abbr, Total: len(set.Test), Inputs: inputs}, m.Writer(),
-		store.WriterOptions{Sole: p.Sole, RetryFailed: o.RetryFailed, FullWait: time.Duration(o.FullWait) * time.Second, Log: x.d.Log, OnFull: func(err error) {
-			x.d.Events.Emit(event.Event{Kind: event.Note, Task: p.Task, Text: fmt.Sprintf("%v: waiting for space", err)})
-		}})
+	w, err := x.writer(m, p, store.Header{Model: x.abbr, Dataset: p.Abbr, Total: len(set.Test), Inputs: inputs})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -180,8 +213,8 @@ func (x *Inferer) Infer(ctx context.Context, m *Manifest, p Unit) (Outcome, erro
 		}
 		cancel(nil)
 	}
-	if cerr := w.Close(); err == nil {
-		err = cerr
+	if err != nil {
+		x.closeWriter() // the next unit may find a better state; the first error is the one to tell
 	}
 	sink.flush()
 	return Outcome{Total: len(rows), Done: int(sink.done.Load()), Reused: int(sink.reused.Load()), Failed: int(sink.failed.Load()), Inputs: inputs}, err
