@@ -60,8 +60,8 @@ func (a *app) args(root *cobra.Command) ([]string, error) {
 	}
 	if cmd == root {
 		if !strings.HasPrefix(args[0], "-") && !strings.ContainsAny(args[0], "./\\") {
-			// one word that is neither a command nor a path: let cobra suggest
-			return args, nil
+			// one word that is neither a command nor a path
+			return nil, unknownCommand(root, args[0])
 		}
 		cmd, rest = child(root, "run"), args
 		args = append([]string{"run"}, args...)

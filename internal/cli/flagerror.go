@@ -11,6 +11,29 @@ import (
 	"sextant/internal/registry"
 )
 
+// oneConfig takes at most one word.
+func oneConfig(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return &exitError{code: ExitUsage, err: fmt.Errorf("one config at a time: %s", strings.Join(args, ", ")), hint: "`" + cmd.CommandPath() + " --help` shows how the command is used"}
+	}
+	return nil
+}
+
+// unknownCommand says which commands there are.
+func unknownCommand(root *cobra.Command, word string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	e := &exitError{code: ExitUsage, err: fmt.Errorf("unknown command %q", word), hint: "`sextant --help` lists the commands; a config's name ends in .py"}
+	if n := registry.Nearest(word, names); n != "" {
+		e.hint = fmt.Sprintf("did you mean `sextant %s`? (%s)", n, e.hint)
+	}
+	return e
+}
+
 // flagError words what pflag has against a command line.
 func flagError(c *cobra.Command, err error) error {
 	e := &exitError{code: ExitUsage, err: err, hint: "`" + c.CommandPath() + " --help` lists the options"}

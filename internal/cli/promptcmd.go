@@ -26,7 +26,7 @@ func (a *app) promptCmd() *cobra.Command {
 		Long: `Show what will be sent for a sample of each dataset, for each model: for
 options that are compared one text per label, with its tokens where a
 tokenizer is at hand. Nothing is asked of a model.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneConfig,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config := ""
 			if len(args) > 0 {

@@ -38,7 +38,7 @@ func (a *app) runCmd() *cobra.Command {
 
 Options are those of OpenCompass's run.py. With a config, options that choose
 models and datasets (--models, --datasets, --hf-*, --custom-*) do nothing.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneConfig,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config := ""
 			if len(args) > 0 {
@@ -67,6 +67,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if err != nil {
 		return err
 	}
+	ui.SetFiles(a.files)
 	if f.ConfigVerbose {
 		ui.Print(pyconf.Dump(task.Redact(exp.Config)))
 	}

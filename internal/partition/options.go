@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"sextant/internal/py"
 	"sextant/internal/registry"
@@ -29,7 +30,7 @@ func decode(cfg *py.Dict, known ...string) *options {
 		if near := registry.Nearest(k, known); near != "" {
 			d.Hint = fmt.Sprintf("did you mean %q?", near)
 		} else {
-			d.Hint = fmt.Sprintf("its options are %q", known)
+			d.Hint = "its options are " + strings.Join(known, ", ")
 		}
 	}
 	return o

@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,7 +25,6 @@ import (
 	"sextant/internal/model"
 	"sextant/internal/prompt"
 	"sextant/internal/py"
-	"sextant/internal/registry"
 	"sextant/internal/runner"
 	"sextant/internal/source"
 	"sextant/internal/spec"
@@ -117,6 +117,7 @@ func (c *Coordinator) Prepare(ctx context.Context) error {
 			for _, u := range b.UnknownFields() {
 				warnings[i] = append(warnings[i], u.Warning())
 			}
+			f.err = c.preview(d, set)
 			return nil
 		})
 	}
@@ -138,7 +139,8 @@ func (c *Coordinator) Prepare(ctx context.Context) error {
 		}
 		ds := source.Diagnostics(f.err)
 		if len(ds) == 0 {
-			d := &source.Diagnostic{Pos: f.ds.Cfg.PosOf("path"), Msg: fmt.Sprintf("dataset %s: %v", f.ds.Abbr, f.err), Err: f.err}
+			msg := strings.TrimPrefix(f.err.Error(), "read dataset "+f.ds.Abbr+": ")
+			d := &source.Diagnostic{Pos: f.ds.Cfg.PosOf("path"), Msg: fmt.Sprintf("dataset %q: %s", f.ds.Abbr, msg), Err: f.err}
 			if fl := task.Classify(f.err); fl != nil {
 				d.Hint = fl.Hint
 			}
@@ -251,36 +253,4 @@ func (c *Coordinator) stage(name string, st *spec.Stage, tasks []task.Task) *run
 			FullWait: int(c.Opt.FullWait / time.Second), Env: c.Opt.Env, TaskCfg: st.Task,
 		},
 	}
-}
-
-// taskClasses are the task classes that configs name, by stage.
-var taskClasses = registry.New[string]("task")
-
-func init() {
-	taskClasses.Register(task.Infer, "OpenICLInferTask", "OpenICLInferConcurrentTask")
-	taskClasses.Register(task.Eval, "OpenICLEvalTask", "OpenICLEvalWatchTask")
-}
-
-// Check finds mistakes in the stages of an experiment: partitioners, runners
-// and tasks that do not exist or whose options are wrong.
-func Check(e *spec.Experiment) source.List {
-	var errs source.List
-	for _, s := range []struct {
-		name string
-		st   *spec.Stage
-	}{{task.Infer, e.Infer}, {task.Eval, e.Eval}} {
-		if err := checkPartitioner(s.st.Partitioner); err != nil {
-			errs = append(errs, source.Diagnostics(err)...)
-		}
-		if _, err := runner.Classes.Lookup(s.st.Runner.Str("type")); err != nil {
-			errs = append(errs, task.Unknown(s.st.Runner, err))
-		}
-		kind, err := taskClasses.Lookup(s.st.Task.Str("type"))
-		if err != nil {
-			errs = append(errs, task.Unknown(s.st.Task, err))
-		} else if kind != s.name {
-			errs = append(errs, source.Errorf(s.st.Task.PosOf("type"), "%s is a task of the %s stage, not of %s", registry.Base(s.st.Task.Str("type")), kind, s.name))
-		}
-	}
-	return errs
 }

@@ -123,7 +123,10 @@ func (d *decoder) dicts(cfg *py.Dict, key, what string) []*py.Dict {
 	}
 	items, pos, ok := sequence(v)
 	if !ok {
-		d.errorf(cfg.PosOf(key), "%s must be a list of dicts, not %s", key, py.TypeName(v))
+		e := d.errorf(cfg.PosOf(key), "%s must be a list of dicts, not %s", key, py.TypeName(v))
+		if _, one := v.(*py.Dict); one {
+			e.Hint = "put it into a list: " + key + " = [" + what + "]"
+		}
 		return nil
 	}
 	if len(items) == 0 {
@@ -190,6 +193,8 @@ func (d *decoder) typeOf(m *py.Dict, what string) string {
 		e := d.errorf(m.At, "%s has no type", what)
 		if n := registry.Nearest("type", stringKeys(m)); n != "" {
 			e.Pos, e.Hint = m.KeyPosOf(n), `did you mean "type"?`
+		} else if m.Has("reader_cfg") {
+			e.Hint = "name the class that reads its data, such as type=JsonlDataset"
 		}
 		return ""
 	}
@@ -231,9 +236,9 @@ var hints = map[string]string{
 
 func (d *decoder) dataset(m *py.Dict) *Dataset {
 	out := &Dataset{Cfg: m}
-	out.Type = d.typeOf(m, "dataset")
 	out.Abbr = DatasetAbbr(m)
 	what := "dataset " + quote(out.Abbr)
+	out.Type = d.typeOf(m, what)
 	d.abbr(m, out.Abbr)
 	out.Reader = d.sub(m, "reader_cfg", what, true)
 	out.Infer = d.sub(m, "infer_cfg", what, true)
@@ -282,10 +287,20 @@ func (d *decoder) misspelt(m *py.Dict, known []string, what string) {
 		if !ok || contains(known, k) || len(k) < 6 {
 			continue
 		}
-		if n := registry.Nearest(k, known); n != "" && !m.Has(n) {
+		if n := registry.Nearest(k, known); n != "" && !m.Has(n) && !d.told(m.KeyPosOf(k)) {
 			d.errs = append(d.errs, source.Errorf(m.KeyPosOf(k), "unknown key %s in %s", quote(k), what).WithHint("did you mean %s?", quote(n)))
 		}
 	}
+}
+
+// told reports whether a mistake at pos was reported already.
+func (d *decoder) told(pos source.Pos) bool {
+	for _, e := range d.errs {
+		if e.Pos == pos && pos != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // unique refuses two models or two datasets of one abbr: they would write the

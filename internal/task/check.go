@@ -1,6 +1,8 @@
 package task
 
 import (
+	"errors"
+
 	"sextant/internal/dataset"
 	"sextant/internal/evaluator"
 	"sextant/internal/infer"
@@ -72,8 +74,19 @@ func (c *checker) postprocessor(pp *py.Dict) {
 		c.add(source.Errorf(pp.At, "postprocessor has no type").WithHint("name one, such as dict(type=first_option_postprocess, options='ABCD')"))
 		return
 	}
-	if _, err := postprocess.Functions.Lookup(name); err != nil {
+	fn, err := postprocess.Functions.Lookup(name)
+	if err != nil {
 		c.add(Unknown(pp, err))
+		return
+	}
+	// Functions are pure: an empty answer shows what is wrong with the options.
+	kw := pp.Copy()
+	kw.Delete("type")
+	_, err = fn("", kw)
+	if len(source.Diagnostics(err)) > 0 {
+		c.add(err)
+	} else if e := (*py.Exception)(nil); errors.As(err, &e) && e.Class == "TypeError" {
+		c.add(source.Errorf(pp.PosOf("type"), "%s: %s", registry.Base(name), e.Msg))
 	}
 }
 

@@ -1,0 +1,110 @@
+package run
+
+import (
+	"slices"
+
+	"sextant/internal/dataset"
+	"sextant/internal/infer"
+	"sextant/internal/model"
+	"sextant/internal/py"
+	"sextant/internal/registry"
+	"sextant/internal/runner"
+	"sextant/internal/source"
+	"sextant/internal/spec"
+	"sextant/internal/summary"
+	"sextant/internal/task"
+)
+
+// taskClasses are the task classes that configs name, by stage.
+var taskClasses = registry.New[string]("task")
+
+func init() {
+	taskClasses.Register(task.Infer, "OpenICLInferTask", "OpenICLInferConcurrentTask")
+	taskClasses.Register(task.Eval, "OpenICLEvalTask", "OpenICLEvalWatchTask")
+}
+
+// Check finds mistakes in the stages of an experiment: partitioners, runners
+// and tasks that do not exist or whose options are wrong.
+func Check(e *spec.Experiment) source.List {
+	var errs source.List
+	for _, s := range []struct {
+		name string
+		st   *spec.Stage
+	}{{task.Infer, e.Infer}, {task.Eval, e.Eval}} {
+		if err := checkPartitioner(s.st.Partitioner); err != nil {
+			errs = append(errs, source.Diagnostics(err)...)
+		}
+		if _, err := runner.Classes.Lookup(s.st.Runner.Str("type")); err != nil {
+			errs = append(errs, task.Unknown(s.st.Runner, err))
+		}
+		errs = append(errs, checkRunner(s.st.Runner)...)
+		kind, err := taskClasses.Lookup(s.st.Task.Str("type"))
+		if err != nil {
+			errs = append(errs, task.Unknown(s.st.Task, err))
+		} else if kind != s.name {
+			errs = append(errs, source.Errorf(s.st.Task.PosOf("type"), "%s is a task of the %s stage, not of %s", registry.Base(s.st.Task.Str("type")), kind, s.name))
+		}
+	}
+	if t := e.Summarizer.Str("type"); t != "" {
+		if _, err := summary.Classes.Lookup(t); err != nil {
+			errs = append(errs, task.Unknown(e.Summarizer, err))
+		}
+	}
+	return errs
+}
+
+// runnerKeys are the keys of runner dicts, of one class or another. Runners
+// take any key, as those of OpenCompass do; a slip is told from a key that
+// means something elsewhere.
+var runnerKeys = []string{"type", "task", "max_num_workers", "max_workers_per_gpu", "debug", "lark_bot_url", "keep_tmp_file", "retry",
+	"partition", "quotatype", "qos", "concurrent_users", "aliyun_cfg", "volcano_cfg", "queue_name", "preemptible", "priority", "rjob_cfg"}
+
+func checkRunner(cfg *py.Dict) source.List {
+	var errs source.List
+	for _, e := range cfg.Entries() {
+		k, _ := e.Key.(string)
+		if n := registry.Nearest(k, runnerKeys); n != "" && n != k && !cfg.Has(n) {
+			errs = append(errs, source.Errorf(cfg.KeyPosOf(k), "%s has no option %s", registry.Base(cfg.Str("type")), k).WithHint("did you mean %q?", n))
+		}
+	}
+	for k, least := range map[string]int{"max_num_workers": 1, "max_workers_per_gpu": 1, "retry": 0} {
+		v, ok := cfg.Lookup(k)
+		if !ok {
+			continue
+		}
+		if n, isInt := v.(int); !isInt {
+			errs = append(errs, source.Errorf(cfg.PosOf(k), "%s must be a whole number, not %s", k, py.TypeName(v)))
+		} else if n < least {
+			errs = append(errs, source.Errorf(cfg.PosOf(k), "%s must be at least %d, not %d", k, least, n))
+		}
+	}
+	slices.SortStableFunc(errs, func(a, b *source.Diagnostic) int { return int(a.Pos) - int(b.Pos) })
+	return errs
+}
+
+// preview lays the first row of a dataset out for every model that is asked
+// it, to find what is wrong with templates before anything is started.
+func (c *Coordinator) preview(d *spec.Dataset, set *dataset.Set) error {
+	if len(set.Test) == 0 {
+		return nil
+	}
+	done := map[string]bool{}
+	for _, p := range c.pairs() {
+		if p.d != d {
+			continue
+		}
+		cl, err := model.Classes.Lookup(p.m.Type)
+		if err != nil {
+			continue // Check says so
+		}
+		key := p.m.Type + py.Repr(p.m.Cfg.Get("meta_template"))
+		if done[key] {
+			continue
+		}
+		done[key] = true
+		if _, err := infer.Preview(&infer.Job{Class: cl, ModelCfg: p.m.Cfg, Set: set, InferCfg: d.Infer}, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
