@@ -15,9 +15,52 @@ type plainTask struct {
 	step int // tenths
 }
 
+// manyTasks is how many tasks of a stage still get lines of their own.
+const manyTasks = 64
+
+// stageLine says how far a stage of many tasks is, from time to time.
+func (u *UI) stageLine(now time.Time) string {
+	t := u.track
+	last := u.plain[""]
+	if last == nil {
+		last = &plainTask{at: t.started}
+		u.plain[""] = last
+	}
+	done := t.finished + t.failed
+	step, since := done*10/max(t.total, 1), now.Sub(last.at)
+	if done >= t.total || !(step > last.step && since >= u.o.Least || since >= u.o.Every) {
+		return "" // the end has its own line
+	}
+	last.at, last.step = now, step
+	line := fmt.Sprintf("%s: %d%%, %s of %s, %s", t.stage, percent(done, t.total), group(done), plural(t.total, "task"), plural(t.samples, "sample"))
+	if v, ok := t.rate.perSecond(now); ok {
+		line += ", " + perSec(v)
+	}
+	if t.failed > 0 {
+		line += ", " + plural(t.failed, "task") + " failed"
+	}
+	if t.badSample > 0 {
+		line += ", " + plural(t.badSample, "sample") + " failed"
+	}
+	return line
+}
+
 // plainEvent says an event as a line where it is a milestone.
 func (u *UI) plainEvent(e event.Event) {
 	line := ""
+	many := u.track.total > manyTasks
+	if e.Kind == event.StageStarted {
+		delete(u.plain, "")
+	}
+	switch e.Kind {
+	case event.TaskStarted, event.TaskProgress, event.TaskFinished:
+		if many {
+			if line := u.stageLine(e.Time); line != "" {
+				io.WriteString(u.o.Err, line+"\n")
+			}
+			return
+		}
+	}
 	switch e.Kind {
 	case event.TaskProgress:
 		s := u.track.tasks[e.Task]

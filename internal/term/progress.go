@@ -67,19 +67,25 @@ func (t *tracker) task(e event.Event) *taskState {
 		s.dataset = e.Dataset
 	}
 	if s.model != "" && s.dataset != "" && len(s.parts) <= 1 {
-		s.label = s.model + "/" + s.dataset
+		s.label = taskLabel(event.Event{Task: e.Task, Model: s.model, Dataset: s.dataset})
 	}
 	return s
 }
 
-// taskLabel is what a task is called on the screen: model/dataset, or its name
-// without the prefix of its kind.
+// taskLabel is what a task is called on the screen: its name without the
+// prefix of its kind, which says which part of a dataset it is; of a task with
+// several datasets the first. Names without that shape give way to
+// model/dataset.
 func taskLabel(e event.Event) string {
+	if i := strings.IndexByte(e.Task, '['); i >= 0 && strings.HasSuffix(e.Task, "]") {
+		first, more, several := strings.Cut(e.Task[i+1:len(e.Task)-1], ",")
+		if several {
+			first += fmt.Sprintf(" and %d more", strings.Count(more, ",")+1)
+		}
+		return first
+	}
 	if e.Model != "" && e.Dataset != "" {
 		return e.Model + "/" + e.Dataset
-	}
-	if i := strings.IndexByte(e.Task, '['); i >= 0 && strings.HasSuffix(e.Task, "]") {
-		return e.Task[i+1 : len(e.Task)-1]
 	}
 	return e.Task
 }

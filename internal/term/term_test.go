@@ -122,6 +122,28 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// Thousands of tasks do not get thousands of lines; what goes wrong does.
+func TestPlainManyTasks(t *testing.T) {
+	b := setup(Options{})
+	const n = 1000
+	emit := func(e event.Event) { e.Time = b.clock.Now(); b.ui.Emit(e) }
+	emit(event.Event{Kind: event.StageStarted, Stage: "infer", Total: n})
+	for i := range n {
+		name := fmt.Sprintf("OpenICLInfer[fake/siqa_%d]", i)
+		emit(event.Event{Kind: event.TaskStarted, Task: name, Model: "fake", Dataset: "siqa", Attempt: 1})
+		b.clock.now = b.clock.now.Add(20 * time.Millisecond)
+		emit(event.Event{Kind: event.TaskProgress, Task: name, Model: "fake", Dataset: "siqa", Done: 1, Total: 1})
+		if i == 500 {
+			emit(event.Event{Kind: event.TaskFailed, Task: name, Model: "fake", Dataset: "siqa", Error: "out of luck"})
+			continue
+		}
+		emit(event.Event{Kind: event.TaskFinished, Task: name, Model: "fake", Dataset: "siqa", Done: 1, Seconds: 0.02})
+	}
+	emit(event.Event{Kind: event.StageDone, Stage: "infer"})
+	b.ui.Close()
+	golden(t, "progress_many.txt", b.err.String())
+}
+
 func TestBars(t *testing.T) {
 	for _, width := range []int{100, 60, 30} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
