@@ -392,7 +392,7 @@ func TestOptionMistakes(t *testing.T) {
 		{py.DictOf("type", "SizePartitioner", "max_task_siz", 5), "unknown option 'max_task_siz' of SizePartitioner", `did you mean "max_task_size"?`},
 		{py.DictOf("type", "SizePartitioner", "strategy", "splitt"), `unknown strategy "splitt"`, `did you mean "split"?`},
 		{py.DictOf("type", "NaivePartitioner", "n", 1.5), "n must be a whole number, not float", ""},
-		{py.DictOf("type", "NaivePartitioner", "qqq", 1), "unknown option 'qqq' of NaivePartitioner", `its options are ["n"]`},
+		{py.DictOf("type", "NaivePartitioner", "qqq", 1), "unknown option 'qqq' of NaivePartitioner", `its options are n`},
 		{py.DictOf("type", "NumWorkerPartitioner", "num_worker", 0), "num_worker must be at least 1, not 0", ""},
 		{py.DictOf("type", "NumWorkerPartitioner", "num_worker", nil), "num_worker must be a whole number, not NoneType", ""},
 		{py.DictOf("type", "NumWorkerPartitioner", "num_split", -1), "num_split must be at least 1, not -1", ""},

@@ -175,6 +175,10 @@ func (c *Coordinator) configHash() string {
 func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 	return func(yield func(report.Sample, error) bool) {
 		preds, err := c.Run.Predictions(p.m.Abbr, p.d.Abbr, nil)
+		var none *store.IncompleteError
+		if errors.As(err, &none) {
+			return // its task failed or was not run: the table says so
+		}
 		if err != nil {
 			yield(report.Sample{}, err)
 			return
