@@ -49,6 +49,9 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// Environ is the environment in which the test binary is the fake worker.
+func Environ() []string { return append(os.Environ(), WorkerVar+"=1", "GOMAXPROCS=1") }
+
 // Recorder keeps events.
 type Recorder struct {
 	mu     sync.Mutex

@@ -3,6 +3,10 @@
 package slurm
 
 import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -11,7 +15,26 @@ import (
 	"sextant/internal/runner/slurm/slurmtest"
 )
 
-func TestMain(m *testing.M) { runnertest.Main(m) }
+func TestMain(m *testing.M) {
+	if value := os.Getenv(coordinatorVar); value != "" {
+		os.Unsetenv(coordinatorVar)
+		if err := coordinate(value); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	// Tests wait for Slurm most of the time: more of them at once than CPUs.
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) {
+		given = given || f.Name == "test.parallel" && f.Value.String() != fmt.Sprint(runtime.GOMAXPROCS(0))
+	})
+	if !given && os.Getenv(runnertest.WorkerVar) == "" {
+		_ = flag.Set("test.parallel", "12") // it exists
+	}
+	runnertest.Main(m)
+}
 
 // testOptions are the options for tests on a real Slurm: everything soon.
 func testOptions(s runnertest.Setup) Options {
@@ -27,7 +50,7 @@ func TestSuite(t *testing.T) {
 	c := slurmtest.Start(t)
 	runnertest.RunParallel(t, func(t *testing.T, s runnertest.Setup) runner.Runner {
 		o := testOptions(s)
-		o.Environ = append(o.Environ, "SLURM_CONF="+c.Dir+"/slurm.conf")
+		o.Environ = append(c.Environ(), o.Environ...)
 		return New(o)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -677,22 +676,4 @@ func tail(path string) string {
 		lines = lines[len(lines)-20:]
 	}
 	return strings.Join(lines, "\n")
-}
-
-// dirs lists the folders of arrays that the run knows.
-func (s *stageRun) dirs() ([]string, error) {
-	ents, err := os.ReadDir(s.stage.Run.Path("state", "slurm"))
-	if err != nil {
-		if os.IsNotExist(err) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("look for job arrays of the run: %w", err)
-	}
-	var out []string
-	for _, e := range ents {
-		if _, err := os.Stat(s.stage.Run.Path("state", "slurm", e.Name(), "array.json")); err == nil {
-			out = append(out, filepath.Join("state", "slurm", e.Name()))
-		}
-	}
-	return out, nil
 }

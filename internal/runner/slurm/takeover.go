@@ -3,7 +3,9 @@ package slurm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,23 +89,36 @@ func (s *stageRun) takeOver(ctx context.Context) error {
 	return nil
 }
 
+// openArrays reads what is noted of arrays that have not ended.
 func (s *stageRun) openArrays() ([]*array, error) {
-	dirs, err := s.dirs()
-	if err != nil {
-		return nil, err
+	root := s.stage.Run.Path("state", "slurm")
+	ents, err := os.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("look for job arrays of the run: %w", err)
 	}
 	var out []*array
-	for _, d := range dirs {
-		b, err := os.ReadFile(s.stage.Run.Path(d, "array.json"))
+	for _, ent := range ents {
+		d := filepath.Join(root, ent.Name())
+		b, err := os.ReadFile(filepath.Join(d, "array.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			// A coordinator was killed before it submitted anything, or when
+			// the array had ended already.
+			if _, err := os.Stat(filepath.Join(d, "ended.json")); errors.Is(err, fs.ErrNotExist) {
+				_ = os.RemoveAll(d) // no harm if it stays
+			}
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("look for job arrays of the run: %w", err)
 		}
 		a := &array{}
 		if err := json.Unmarshal(b, a); err != nil || a.Kind != arrayKind || a.JobName == "" {
-			return nil, fmt.Errorf("%s is damaged: see with squeue whether jobs of this run are left, cancel them, and remove the file", s.stage.Run.Path(d, "array.json"))
+			return nil, fmt.Errorf("%s is damaged: see with squeue whether jobs of this run are left, cancel them, and remove the file", filepath.Join(d, "array.json"))
 		}
 		if a.V > arrayVersion {
-			return nil, fmt.Errorf("%s was written by a newer version of the program", s.stage.Run.Path(d, "array.json"))
+			return nil, fmt.Errorf("%s was written by a newer version of the program", filepath.Join(d, "array.json"))
 		}
 		a.Name = filepath.Base(d)
 		out = append(out, a)

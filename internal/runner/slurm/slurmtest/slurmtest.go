@@ -197,8 +197,8 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-# a requeued job waits cred_expire seconds (120 by default) before it may start again
-AuthInfo=cred_expire=2,socket=%[2]s/munge.sock
+# a requeued job waits cred_expire seconds (5 at least, 120 by default) before it starts again
+AuthInfo=cred_expire=5,socket=%[2]s/munge.sock
 SlurmctldPort=%[3]d
 SlurmdPort=%[4]d
 StateSaveLocation=%[2]s/state
