@@ -30,6 +30,9 @@ func unavailable(errs source.List, split bool) (missing, rest source.List) {
 	return missing, rest
 }
 
+// maxMissing is how many classes that are not available a dry run names.
+const maxMissing = 10
+
 // dryRun says what would be run. It writes no file, and reads data only where
 // a partitioner goes by its size or an earlier run is looked at.
 func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workDir string, missing source.List) error {
@@ -93,7 +96,11 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 			first = append(first, d)
 		}
 	}
-	for _, d := range first {
+	for i, d := range first {
+		if i == maxMissing && len(first) > maxMissing+1 {
+			ui.Warn("and %d more classes are not available; `sextant config check` lists them", len(first)-i)
+			break
+		}
 		at := ""
 		if p, ok := a.files.Position(d.Pos); ok {
 			at = fmt.Sprintf(" (%s:%d:%d", p.File.Name, p.Line, p.Col)

@@ -181,9 +181,20 @@ func (d *decoder) abbr(m *py.Dict, abbr string) {
 			return
 		}
 	}
-	if abbr == "" || strings.HasPrefix(abbr, "/") || strings.HasPrefix(abbr, ".") || strings.Contains(abbr, "..") || strings.ContainsRune(abbr, 0) {
+	if !fileName(abbr) {
 		d.errorf(m.PosOf("abbr"), "abbr %s cannot be the name of a file", quote(abbr))
 	}
+}
+
+// fileName reports whether files below a folder can go by abbr. Slashes make
+// folders, as in OpenCompass.
+func fileName(abbr string) bool {
+	for _, e := range strings.Split(abbr, "/") {
+		if e == "" || e == "." || e == ".." {
+			return false
+		}
+	}
+	return !strings.ContainsRune(abbr, 0)
 }
 
 // typeOf is the `type` of a dict, with a diagnostic when it has none.

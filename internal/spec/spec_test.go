@@ -134,7 +134,7 @@ func TestDecodeMistakes(t *testing.T) {
 		"misspelt key": {func(c *py.Dict) { ds(c).Dict("eval_cfg").Set("pred_postprocesor", py.NewDict()) },
 			[]string{`unknown key "pred_postprocesor" in eval_cfg of dataset "d" / did you mean "pred_postprocessor"?`}},
 		"two mistakes": {func(c *py.Dict) { ds(c).Delete("type"); c.Set("work_dir", 3) },
-			[]string{"work_dir must be a non-empty string, not int", "dataset has no type"}},
+			[]string{"work_dir must be a non-empty string, not int", `dataset "d" has no type / name the class that reads its data, such as type=JsonlDataset`}},
 		"abbr escapes": {func(c *py.Dict) { ds(c).Set("abbr", "../x") }, []string{`abbr "../x" cannot be the name of a file`}},
 		"same abbr": {func(c *py.Dict) {
 			o := py.DeepCopy(ds(c)).(*py.Dict)
