@@ -76,7 +76,7 @@ func text(f func(py.Value) string) methodFn {
 	}
 }
 
-// biDict is dict(mapping_or_pairs, **entries); "Dicts".
+// biDict is dict(mapping_or_pairs, **entries): docs/dialect.md, "Dicts".
 func biDict(c *callArgs) (py.Value, source.Pos, error) {
 	if len(c.args) == 0 { // the names are different: the parser and ** see to it
 		d := py.DictOfEntries(c.kw)
@@ -106,6 +106,7 @@ func biDict(c *callArgs) (py.Value, source.Pos, error) {
 	return d, d.At, c.err(c.in().charge(64 + 80*d.Len()))
 }
 
+// biList is list: docs/dialect.md, "Built-in functions".
 func biList(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -117,6 +118,7 @@ func biList(c *callArgs) (py.Value, source.Pos, error) {
 	return l, 0, err
 }
 
+// biTuple is tuple: docs/dialect.md, "Built-in functions".
 func biTuple(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -153,9 +155,13 @@ func makeSet(c *callArgs, frozen bool) (py.Value, source.Pos, error) {
 	return s, 0, nil
 }
 
-func biSet(c *callArgs) (py.Value, source.Pos, error)       { return makeSet(c, false) }
+// biSet is set: docs/dialect.md, "Built-in functions".
+func biSet(c *callArgs) (py.Value, source.Pos, error) { return makeSet(c, false) }
+
+// biFrozenset is frozenset: docs/dialect.md, "Built-in functions".
 func biFrozenset(c *callArgs) (py.Value, source.Pos, error) { return makeSet(c, true) }
 
+// biStr is str: docs/dialect.md, "Built-in functions".
 func biStr(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("object=", "encoding=", "errors=")
 	if err != nil {
@@ -179,6 +185,7 @@ func biStr(c *callArgs) (py.Value, source.Pos, error) {
 	return s, 0, c.err(c.in().sized(s))
 }
 
+// biInt is int: docs/dialect.md, "Built-in functions".
 func biInt(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("x=", "base=")
 	if err != nil {
@@ -203,6 +210,7 @@ func biInt(c *callArgs) (py.Value, source.Pos, error) {
 	return v, c.argPos(0), c.err(err)
 }
 
+// biFloat is float: docs/dialect.md, "Built-in functions".
 func biFloat(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -214,6 +222,7 @@ func biFloat(c *callArgs) (py.Value, source.Pos, error) {
 	return v, c.pos[0], c.err(err)
 }
 
+// biBool is bool: docs/dialect.md, "Built-in functions".
 func biBool(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -221,6 +230,7 @@ func biBool(c *callArgs) (py.Value, source.Pos, error) {
 	return len(c.args) == 1 && py.Truth(c.args[0]), 0, nil
 }
 
+// biBytes is bytes: docs/dialect.md, "Built-in functions".
 func biBytes(c *callArgs) (py.Value, source.Pos, error) {
 	if len(c.args) == 0 {
 		return py.Bytes(""), 0, nil
@@ -255,6 +265,7 @@ func biBytes(c *callArgs) (py.Value, source.Pos, error) {
 	return py.Bytes(b), 0, err
 }
 
+// biComplex is complex: docs/dialect.md, "Built-in functions".
 func biComplex(c *callArgs) (py.Value, source.Pos, error) {
 	var parts [2]float64
 	if err := c.between(0, 2); err != nil {
@@ -270,6 +281,7 @@ func biComplex(c *callArgs) (py.Value, source.Pos, error) {
 	return complexValue(complex(parts[0], parts[1])), 0, nil
 }
 
+// biRange is range: docs/dialect.md, "Built-in functions".
 func biRange(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.noKw(); err != nil {
 		return nil, 0, err
@@ -281,6 +293,7 @@ func biRange(c *callArgs) (py.Value, source.Pos, error) {
 	return r, 0, nil
 }
 
+// biZip is zip: docs/dialect.md, "Built-in functions".
 func biZip(c *callArgs) (py.Value, source.Pos, error) {
 	strict := false
 	for _, e := range c.kw {
@@ -330,6 +343,7 @@ func upTo(n int) string {
 	return fmt.Sprintf("s 1-%d", n)
 }
 
+// biEnumerate is enumerate: docs/dialect.md, "Built-in functions".
 func biEnumerate(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("iterable", "start=")
 	if err != nil {
@@ -353,6 +367,7 @@ func biEnumerate(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biMap is map: docs/dialect.md, "Built-in functions".
 func biMap(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, -1); err != nil {
 		return nil, 0, err
@@ -379,6 +394,7 @@ func biMap(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biFilter is filter: docs/dialect.md, "Built-in functions".
 func biFilter(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -409,6 +425,7 @@ func biFilter(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biReversed is reversed: docs/dialect.md, "Built-in functions".
 func biReversed(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -440,6 +457,7 @@ func biReversed(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biSlice is slice: docs/dialect.md, "Built-in functions".
 func biSlice(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 3); err != nil {
 		return nil, 0, err
@@ -457,6 +475,7 @@ func biSlice(c *callArgs) (py.Value, source.Pos, error) {
 	return s, 0, nil
 }
 
+// biLen is len: docs/dialect.md, "Built-in functions".
 func biLen(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -465,6 +484,7 @@ func biLen(c *callArgs) (py.Value, source.Pos, error) {
 	return n, 0, c.err(err)
 }
 
+// biSum is sum: docs/dialect.md, "Built-in functions".
 func biSum(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("iterable", "start=")
 	if err != nil {
@@ -557,9 +577,13 @@ func minmax(c *callArgs, wantMax bool) (py.Value, source.Pos, error) {
 	return l.Items[best], l.PosOf(best), nil
 }
 
+// biMax is max: docs/dialect.md, "Built-in functions".
 func biMax(c *callArgs) (py.Value, source.Pos, error) { return minmax(c, true) }
+
+// biMin is min: docs/dialect.md, "Built-in functions".
 func biMin(c *callArgs) (py.Value, source.Pos, error) { return minmax(c, false) }
 
+// biSorted is sorted: docs/dialect.md, "Built-in functions".
 func biSorted(c *callArgs) (py.Value, source.Pos, error) {
 	key, reverse, err := c.sortArgs(1)
 	if err != nil {
@@ -576,7 +600,10 @@ func biSorted(c *callArgs) (py.Value, source.Pos, error) {
 	return s, 0, err
 }
 
+// biAny is any: docs/dialect.md, "Built-in functions".
 func biAny(c *callArgs) (py.Value, source.Pos, error) { return anyAll(c, true) }
+
+// biAll is all: docs/dialect.md, "Built-in functions".
 func biAll(c *callArgs) (py.Value, source.Pos, error) { return anyAll(c, false) }
 
 func anyAll(c *callArgs, stopAt bool) (py.Value, source.Pos, error) {
@@ -595,6 +622,7 @@ func anyAll(c *callArgs, stopAt bool) (py.Value, source.Pos, error) {
 	return !stopAt, 0, err
 }
 
+// biRound is round: docs/dialect.md, "Built-in functions".
 func biRound(c *callArgs) (py.Value, source.Pos, error) {
 	a, _, err := c.bind("number", "ndigits=")
 	if err != nil {
@@ -604,6 +632,7 @@ func biRound(c *callArgs) (py.Value, source.Pos, error) {
 	return v, 0, c.err(err)
 }
 
+// biDivmod is divmod: docs/dialect.md, "Built-in functions".
 func biDivmod(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -612,6 +641,7 @@ func biDivmod(c *callArgs) (py.Value, source.Pos, error) {
 	return v, 0, c.err(err)
 }
 
+// biPow is pow: docs/dialect.md, "Built-in functions".
 func biPow(c *callArgs) (py.Value, source.Pos, error) {
 	a, _, err := c.bind("base", "exp", "mod=")
 	if err != nil {
@@ -625,6 +655,7 @@ func biPow(c *callArgs) (py.Value, source.Pos, error) {
 	return v, 0, c.err(err)
 }
 
+// biFormat is format: docs/dialect.md, "Built-in functions".
 func biFormat(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 2); err != nil {
 		return nil, 0, err
@@ -644,7 +675,8 @@ func biFormat(c *callArgs) (py.Value, source.Pos, error) {
 	return s, 0, c.err(err)
 }
 
-// biPrint writes to the notes of the run: a config has no standard output.
+// biPrint writes to the notes of the run, as a config has no standard output:
+// docs/dialect.md, "Files".
 func biPrint(c *callArgs) (py.Value, source.Pos, error) {
 	sep, end := " ", "\n"
 	for _, e := range c.kw {
@@ -679,6 +711,7 @@ func biPrint(c *callArgs) (py.Value, source.Pos, error) {
 	return nil, 0, c.err(c.in().charge(b.Len()))
 }
 
+// biCallable is callable: docs/dialect.md, "Built-in functions".
 func biCallable(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -690,6 +723,7 @@ func biCallable(c *callArgs) (py.Value, source.Pos, error) {
 	return false, 0, nil
 }
 
+// biID is id: docs/dialect.md, "Built-in functions".
 func biID(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -702,6 +736,7 @@ func biID(c *callArgs) (py.Value, source.Pos, error) {
 	return v, 0, nil
 }
 
+// biHash is hash: docs/dialect.md, "Built-in functions".
 func biHash(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -721,6 +756,7 @@ func biHash(c *callArgs) (py.Value, source.Pos, error) {
 	return nil, 0, fatalf("`hash` of a %s is not part of the config dialect", py.TypeName(c.args[0])).WithHint("its value differs from one run of Python to the next")
 }
 
+// biGetattr is getattr: docs/dialect.md, "Built-in functions".
 func biGetattr(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 3); err != nil {
 		return nil, 0, err
@@ -736,6 +772,7 @@ func biGetattr(c *callArgs) (py.Value, source.Pos, error) {
 	return v, pos, err
 }
 
+// biHasattr is hasattr: docs/dialect.md, "Built-in functions".
 func biHasattr(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -751,6 +788,7 @@ func biHasattr(c *callArgs) (py.Value, source.Pos, error) {
 	return err == nil, 0, err
 }
 
+// biSetattr is setattr: docs/dialect.md, "Built-in functions".
 func biSetattr(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(3, 3); err != nil {
 		return nil, 0, err
@@ -761,6 +799,7 @@ func biSetattr(c *callArgs) (py.Value, source.Pos, error) {
 	return nil, 0, c.errorf("AttributeError", "'%s' object has no attribute '%s'", py.TypeName(c.args[0]), py.Str(c.args[1]))
 }
 
+// biIter is iter: docs/dialect.md, "Built-in functions".
 func biIter(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -769,6 +808,7 @@ func biIter(c *callArgs) (py.Value, source.Pos, error) {
 	return it, 0, err
 }
 
+// biNext is next: docs/dialect.md, "Built-in functions".
 func biNext(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 2); err != nil {
 		return nil, 0, err
@@ -792,7 +832,8 @@ func biNext(c *callArgs) (py.Value, source.Pos, error) {
 	return v, pos, nil
 }
 
-// biLocals is the module's live variables, or a copy of a function's.
+// biLocals is the module's live variables, or a copy of a function's:
+// docs/dialect.md, "Lazy mode".
 func biLocals(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -815,10 +856,12 @@ func biLocals(c *callArgs) (py.Value, source.Pos, error) {
 	return d, 0, nil
 }
 
+// biGlobals is globals: docs/dialect.md, "Built-in functions".
 func biGlobals(c *callArgs) (py.Value, source.Pos, error) {
 	return c.fr.m.globals, 0, c.between(0, 0)
 }
 
+// biDir is dir: docs/dialect.md, "Built-in functions".
 func biDir(c *callArgs) (py.Value, source.Pos, error) {
 	d := c.fr.m.globals
 	if len(c.args) > 0 {
@@ -832,7 +875,7 @@ func biDir(c *callArgs) (py.Value, source.Pos, error) {
 }
 
 // biEval evaluates a text in the scope of the caller; configs use it to look
-// a name up.
+// a name up: docs/dialect.md, "Built-in functions".
 func biEval(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 3); err != nil {
 		return nil, 0, err
@@ -888,6 +931,7 @@ func shorten(s string) string {
 	return s
 }
 
+// biObject is object: docs/dialect.md, "Built-in functions".
 func biObject(c *callArgs) (py.Value, source.Pos, error) {
 	return &sentinel{name: "object", repr: "<object object>"}, 0, c.between(0, 0)
 }
@@ -931,6 +975,7 @@ func typeOf(v py.Value) py.Value {
 	return t
 }
 
+// biType is type: docs/dialect.md, "Built-in functions".
 func biType(c *callArgs) (py.Value, source.Pos, error) {
 	if len(c.args) == 3 {
 		return nil, 0, fatalf("making classes is not part of the config dialect")
@@ -1004,6 +1049,7 @@ func (c *callArgs) instance(v, class py.Value) (bool, error) {
 	return false, c.errorf("TypeError", "isinstance() arg 2 must be a type, a tuple of types, or a union")
 }
 
+// biIsinstance is isinstance: docs/dialect.md, "Built-in functions".
 func biIsinstance(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -1012,6 +1058,7 @@ func biIsinstance(c *callArgs) (py.Value, source.Pos, error) {
 	return r, 0, err
 }
 
+// biIssubclass is issubclass: docs/dialect.md, "Built-in functions".
 func biIssubclass(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err

@@ -569,6 +569,14 @@ func (fr *frame) getattr(v py.Value, name string, n syntax.Node) (py.Value, sour
 		if m := o.method(name); m != nil {
 			return m, 0, nil
 		}
+	case *pattern:
+		if m := o.method(name); m != nil {
+			return m, 0, nil
+		}
+	case *match:
+		if m := o.method(name); m != nil {
+			return m, 0, nil
+		}
 	case *environ:
 		if m := envMethod(o, name); m != nil {
 			return m, 0, nil

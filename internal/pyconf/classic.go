@@ -139,6 +139,9 @@ func (m *module) classicPython(text string) (vars, bases *py.Dict, err error) {
 		return nil, nil, pl.fault.diagnostic(m.file)
 	}
 	if pl.mode == LazyMode {
+		if m.from == 0 { // filling in placeholders made it so
+			return nil, nil, source.Errorf(m.file.Base(), "with its placeholders filled in, the config imports packages or uses `with read_base():`")
+		}
 		return nil, nil, &source.Diagnostic{Pos: m.from, Msg: fmt.Sprintf("%s imports packages or uses `with read_base():`, so it cannot be a `_base_`", m.path.shown()),
 			Hint: "write with read_base(): from .file import * in place of _base_"}
 	}

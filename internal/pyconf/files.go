@@ -342,7 +342,8 @@ func (f *fileObj) method(name string) *method {
 	}}
 }
 
-// biOpen opens a text file below the folders that a config may read.
+// biOpen opens a text file below the folders that a config may read:
+// docs/dialect.md, "Files".
 func biOpen(c *callArgs) (py.Value, source.Pos, error) {
 	a, _, err := c.bind("file", "mode=", "buffering=", "encoding=", "errors=", "newline=", "closefd=", "opener=")
 	if err != nil {

@@ -19,7 +19,7 @@ func TestHostile(t *testing.T) {
 		name, text, want string
 	}{
 		{"long string", "x = 'a' * 10**10", "result too large"},
-		{"long string by steps", "x = 'a'\nwhile True:\n    x += x", "result too large"},
+		{"long string by steps", "x = 'a'\nwhile True:\n    x += x", "result too large|memory"},
 		{"long list", "x = [0] * 10**10", "result too large"},
 		{"long list by steps", "x = [0]\nwhile True:\n    x += x", "too large|memory"},
 		{"long tuple", "x = (0,) * 10**10", "result too large"},
@@ -56,8 +56,8 @@ func TestHostile(t *testing.T) {
 		{"nested blocks", nestedBlocks(2000), "too many levels|nested too deeply"},
 		{"nested elif", "if 0:\n    pass\n" + strings.Repeat("elif 0:\n    pass\n", 100000), "nested too deeply"},
 		{"nested comprehension", "x = " + strings.Repeat("[a for a in ", 1000) + "[]" + strings.Repeat("]", 1000), "too many nested"},
-		{"nested data", "x = []\nfor i in range(10**6):\n    x = [x]", "nested too deeply"},
-		{"nested dict data", "x = {}\nfor i in range(10**6):\n    x = {'a': x}", "nested too deeply"},
+		{"nested data", "x = []\nfor i in range(10**6):\n    x = [x]", "nested too deeply|memory"},
+		{"nested dict data", "x = {}\nfor i in range(10**6):\n    x = {'a': x}", "nested too deeply|memory"},
 		{"repr of nested data", "x = []\nfor i in range(10**6):\n    x = [x]\ny = str(x)", "nested too deeply|contains itself"},
 		{"compare nested data", "x = []\ny = []\nfor i in range(10**5):\n    x = [x]\n    y = [y]\nz = x == y", "nested too deeply|contains itself"},
 		{"data that contains itself", "x = []\nx.append(x)", "contains itself"},
@@ -162,10 +162,10 @@ func TestHostile(t *testing.T) {
 				t.Errorf("message has %d bytes", len(got))
 			}
 			// the aim is 2 s on an idle machine; other tests run beside this one
-			if took > 6*time.Second {
+			if took > 6*time.Second && !raceEnabled {
 				t.Errorf("took %v", took)
 			}
-			if mem := int64(after.Sys) - int64(before.Sys); mem > 350<<20 {
+			if mem := int64(after.Sys) - int64(before.Sys); mem > 350<<20 && !raceEnabled {
 				t.Errorf("took %d MB from the system", mem>>20)
 			}
 			t.Logf("%v, %d MB", took.Round(time.Millisecond), (int64(after.Sys)-int64(before.Sys))>>20)

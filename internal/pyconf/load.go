@@ -268,6 +268,10 @@ func (m *module) finish() (*py.Dict, error) {
 		if isContainer(e.Val) && !depthOK(e.Val, 0, &budget) {
 			return nil, m.dataError(e, errTooDeep)
 		}
+		k := e.Key.(string)
+		if p, ok := m.in.set.Position(e.Pos); ok && m.names[k] && p.File == m.file && isContainer(e.Val) {
+			m.in.note(fmt.Sprintf("%s:%d:%d: variable `%s` is no part of the config: a file of it imports a name `%s`\n", p.File.Name, p.Line, p.Col, k, k))
+		}
 	}
 	vars.Config = true
 	return vars, nil

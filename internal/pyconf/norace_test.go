@@ -1,0 +1,5 @@
+//go:build !race
+
+package pyconf
+
+const raceEnabled = false
