@@ -20,7 +20,7 @@ type Input struct {
 	Predictions []py.Value // after the postprocessors: text, label, list …
 	References  []py.Value // output column; nil slice without one
 	Rows        dataset.Table
-	Prompts     []py.Value            // origin_prompt of each record
+	Prompts     []py.Value            // origin_prompt of each record; nil where records have none: Run gives evaluators None for each row
 	Columns     map[string][]py.Value // every member of the prediction records
 	Keys        []string              // names of Columns, in the order of the records' members
 	OutPath     string                // results path without extension

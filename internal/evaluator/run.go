@@ -63,6 +63,9 @@ func Run(ctx context.Context, j Job) (Result, error) {
 			k = j.Set.K
 		}
 	}
+	if j.Input.Prompts == nil { // records of a loglikelihood or a perplexity
+		j.Input.Prompts = make([]py.Value, len(j.Input.Predictions))
+	}
 	res, err := Replicas(ctx, ev, j.Input, n, k, post)
 	if err != nil {
 		return Result{}, fmt.Errorf("evaluate %s: %w", j.Abbr, err)

@@ -96,6 +96,19 @@ func TestReplicasWithFailures(t *testing.T) {
 	}
 }
 
+func TestRecordsWithoutPrompt(t *testing.T) {
+	t.Parallel()
+	in := Input{Predictions: texts("A", "B"), References: texts("A", "A"), Rows: set(2, 1).Test}
+	res, err := Run(context.Background(), Job{Cfg: py.DictOf("type", "AccwithDetailsEvaluator"), Set: set(2, 1), Input: in, Details: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[{'example_abbr': 'toy_0', 'prompt': [None], 'pred': ['A'], 'refr': ['A'], 'is_correct': [True]}"
+	if got := py.Repr(res.Details); res.Metrics.Get("accuracy") != 50.0 || !strings.HasPrefix(got, want) {
+		t.Errorf("%s, details %s", py.Repr(res.Metrics), got)
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	cfg := py.NewDict()
