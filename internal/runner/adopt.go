@@ -57,6 +57,9 @@ func (t *Tracker) Adopt(m *task.Manifest, s *task.Status) (w *Work, keep []int, 
 		}
 		if len(w.Units) == 0 {
 			w.Model, w.Log, w.Key = k.Model, k.Log, t.key(k)
+			if u.Log != "" { // where the worker's output goes already
+				w.Log = u.Log
+			}
 		}
 		w.NumGPUs, w.NumProcs = max(w.NumGPUs, k.NumGPUs), max(w.NumProcs, k.NumProcs)
 		w.Units = append(w.Units, now)
@@ -71,10 +74,20 @@ func (t *Tracker) Adopt(m *task.Manifest, s *task.Status) (w *Work, keep []int, 
 	if t.adopted == nil {
 		t.adopted = map[unitRef]bool{}
 	}
-	for _, ref := range w.refs {
+	for i, ref := range w.refs {
 		t.adopted[ref] = true
+		t.tasks[ref.task].log, w.Units[i].Log = w.Log, w.Log
 	}
 	return w, keep, true
+}
+
+// Release undoes Adopt: Plan gives the units of w to new workers.
+func (t *Tracker) Release(w *Work) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, ref := range w.refs {
+		delete(t.adopted, ref)
+	}
 }
 
 // alike compares what two manifests say about a unit of each, by their form on

@@ -1,0 +1,144 @@
+//go:build linux
+
+package kube
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"sextant/internal/runner"
+	"sextant/internal/runner/kube/kubetest"
+	"sextant/internal/runner/runnertest"
+)
+
+func TestMain(m *testing.M) { runnertest.Main(m) }
+
+// fakeAPI is the api of a kubetest.Fake cluster; down cuts the network.
+type fakeAPI struct {
+	c    *kubetest.Cluster
+	down atomic.Bool
+}
+
+var errCut = errors.New("connection refused")
+
+func (f *fakeAPI) ok() error {
+	if f.down.Load() {
+		return errCut
+	}
+	return nil
+}
+
+func do[T any](f *fakeAPI, g func() (T, error)) (T, error) {
+	if err := f.ok(); err != nil {
+		var zero T
+		return zero, err
+	}
+	return g()
+}
+
+func (f *fakeAPI) CreateJob(ctx context.Context, j *batchv1.Job) (*batchv1.Job, error) {
+	return do(f, func() (*batchv1.Job, error) {
+		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).Create(ctx, j, metav1.CreateOptions{})
+	})
+}
+
+func (f *fakeAPI) Job(ctx context.Context, name string) (*batchv1.Job, error) {
+	return do(f, func() (*batchv1.Job, error) {
+		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).Get(ctx, name, metav1.GetOptions{})
+	})
+}
+
+func (f *fakeAPI) PatchJob(ctx context.Context, name string, patch []byte) error {
+	_, err := do(f, func() (*batchv1.Job, error) {
+		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	})
+	return err
+}
+
+func (f *fakeAPI) DeleteJob(ctx context.Context, name string, o metav1.DeleteOptions) error {
+	_, err := do(f, func() (any, error) { return nil, f.c.Client.BatchV1().Jobs(kubetest.Namespace).Delete(ctx, name, o) })
+	return err
+}
+
+func (f *fakeAPI) Jobs(ctx context.Context, selector string) (*batchv1.JobList, error) {
+	return do(f, func() (*batchv1.JobList, error) {
+		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	})
+}
+
+func (f *fakeAPI) WatchJobs(ctx context.Context, selector, _ string, _ time.Duration) (watch.Interface, error) {
+	return do(f, func() (watch.Interface, error) {
+		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector})
+	})
+}
+
+func (f *fakeAPI) Pods(ctx context.Context, selector, _ string) (*corev1.PodList, error) {
+	return do(f, func() (*corev1.PodList, error) {
+		return f.c.Client.CoreV1().Pods(kubetest.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	})
+}
+
+func (f *fakeAPI) WatchPods(ctx context.Context, selector, _ string, _ time.Duration) (watch.Interface, error) {
+	return do(f, func() (watch.Interface, error) {
+		return f.c.Client.CoreV1().Pods(kubetest.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector})
+	})
+}
+
+func (f *fakeAPI) DeletePod(ctx context.Context, name string, o metav1.DeleteOptions) error {
+	_, err := do(f, func() (any, error) { return nil, f.c.Client.CoreV1().Pods(kubetest.Namespace).Delete(ctx, name, o) })
+	return err
+}
+
+func (f *fakeAPI) Log(_ context.Context, pod string, _ int64) (io.ReadCloser, error) {
+	return do(f, func() (io.ReadCloser, error) {
+		text, ok := f.c.Log(pod)
+		if !ok {
+			return nil, errors.New("pod not found")
+		}
+		return io.NopCloser(strings.NewReader(text)), nil
+	})
+}
+
+func (f *fakeAPI) CreateSecret(ctx context.Context, s *corev1.Secret) error {
+	_, err := do(f, func() (any, error) {
+		return f.c.Client.CoreV1().Secrets(kubetest.Namespace).Create(ctx, s, metav1.CreateOptions{})
+	})
+	return err
+}
+
+func (f *fakeAPI) DeleteSecret(ctx context.Context, name string) error {
+	_, err := do(f, func() (any, error) {
+		return nil, f.c.Client.CoreV1().Secrets(kubetest.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	})
+	return err
+}
+
+func (f *fakeAPI) Warnings(context.Context, string, string) ([]string, error) { return nil, f.ok() }
+
+// options are those of tests: everything on the machine is mounted.
+func options(s runnertest.Setup) Options {
+	return Options{
+		Image: "none", Command: s.Command, MaxNumWorkers: s.Workers, VolumeMounts: []corev1.VolumeMount{{Name: "all", MountPath: "/"}},
+		LostAfter: s.LostAfter, KillGrace: s.Grace, Grace: 20 * time.Second,
+		Poll: 50 * time.Millisecond, Resync: 500 * time.Millisecond, FileGrace: 200 * time.Millisecond, LogGrace: 3 * time.Second, Patience: 5 * time.Second,
+	}
+}
+
+func TestSuite(t *testing.T) {
+	runnertest.Run(t, func(t *testing.T, s runnertest.Setup) runner.Runner {
+		o := options(s)
+		o.connection = &fakeAPI{c: kubetest.Fake(t, s.Environ)}
+		return New(o)
+	})
+}
