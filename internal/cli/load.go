@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"sextant/catalog"
@@ -49,6 +50,8 @@ func (w noteWriter) Write(p []byte) (int, error) {
 // loadExperiment gets the experiment that the command line asks for: a config
 // file, or configs by name.
 func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*spec.Experiment, error) {
+	// Nearly all that loading makes is kept: collecting it early is wasted.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	cfg, err := a.loadConfig(ctx, f, config)
 	if err != nil {
 		return nil, err

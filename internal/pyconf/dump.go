@@ -74,7 +74,21 @@ func sortValue(v py.Value) py.Value {
 }
 
 func sortedEntries(d *py.Dict) []py.Entry {
-	es := append([]py.Entry(nil), d.Entries()...)
+	es := d.Entries()
+	inOrder := true // as in most small dicts: nothing to copy
+	for i := range es {
+		k, ok := es[i].Key.(string)
+		if inOrder = ok; ok && i > 0 {
+			prev, _ := es[i-1].Key.(string)
+			inOrder = prev <= k
+		}
+		if !inOrder {
+			break
+		}
+	}
+	if inOrder {
+		return es
+	}
 	keys := make([]string, len(es))
 	idx := make([]int, len(es))
 	for i, e := range es {
