@@ -334,10 +334,36 @@ func TestIdentityFollowsWhatChangesAnswers(t *testing.T) {
 			t.Errorf("%s does not change the identity", name)
 		}
 	}
-	a := answerSettings(py.DictOf("path", "x", "key", "sk-1", "generation_kwargs", py.DictOf("temperature", 0.5), "batch_size", 8))
-	b := answerSettings(py.DictOf("generation_kwargs", py.DictOf("temperature", 0.5), "batch_size", 1, "key", "sk-2"))
-	if fmt.Sprint(a) != fmt.Sprint(b) {
-		t.Errorf("settings that change no answer count: %v, %v", a, b)
+	cfg := py.DictOf("path", "x", "key", "sk-1", "generation_kwargs", py.DictOf("temperature", 0.5), "batch_size", 8, "eos_token_id", 2)
+	a := AnswerSettings(cfg)
+	b := AnswerSettings(py.DictOf("eos_token_id", 2, "generation_kwargs", py.DictOf("temperature", 0.5, "token", "sk-3"), "batch_size", 1, "key", "sk-2"))
+	if py.Repr(a) != py.Repr(b) {
+		t.Errorf("settings that change no answer count: %v, %v", py.Repr(a), py.Repr(b))
+	}
+	cfg.Set("eos_token_id", 3)
+	if py.Repr(AnswerSettings(cfg)) == py.Repr(b) {
+		t.Error("where an answer ends does not count")
+	}
+}
+
+// One model folder asked through two classes gets other numbers: what the one
+// answered is no answer of the other.
+func TestIdentityFollowsTheModelClass(t *testing.T) {
+	ids := map[string]string{}
+	for _, typ := range []string{"HuggingFaceBaseModel", "HuggingFaceCausalLM", "opencompass.models.HuggingFaceCausalLM"} {
+		j, mem := job(fake.Open(fake.Options{}), model.Class{}, labelCfg("LLInferencer"), 1)
+		j.Set.Test[0].Set("cont", "?")
+		j.ModelCfg = py.DictOf("type", typ, "path", "x", "abbr", "m")
+		if err := run(t, j); err != nil {
+			t.Fatal(err)
+		}
+		ids[typ] = mem.recs[0].ID
+	}
+	if ids["HuggingFaceBaseModel"] == ids["HuggingFaceCausalLM"] {
+		t.Error("the class of the model does not change the identity")
+	}
+	if ids["opencompass.models.HuggingFaceCausalLM"] != ids["HuggingFaceCausalLM"] {
+		t.Error("the spelling of the class changes the identity")
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"sort"
-	"strings"
 
 	"sextant/internal/model"
 	"sextant/internal/prompt"
@@ -39,11 +37,15 @@ func newSetup(job *Job, class string, options ...any) (*setup, error) {
 	if s.maxSeq, err = intOption(job.ModelCfg, "max_seq_len", 0); err != nil {
 		return nil, err
 	}
-	s.settings = append(s.settings, class)
+	// The model's class decides how prompts are sent, cut and turned into
+	// numbers; it is no part of the model's identity.
+	s.settings = append(s.settings, class, "renderer "+RendererVersion, "class "+registry.Base(job.ModelCfg.Str("type")))
 	for _, o := range options {
 		s.settings = append(s.settings, py.Repr(o))
 	}
-	s.settings = append(s.settings, answerSettings(job.ModelCfg)...)
+	for _, e := range AnswerSettings(job.ModelCfg).Entries() {
+		s.settings = append(s.settings, py.Str(e.Key)+"="+py.Repr(e.Val))
+	}
 	return s, nil
 }
 
@@ -70,31 +72,6 @@ func newParser(class model.Class, cfg *py.Dict) (prompt.Parser, error) {
 		return nil, pe.Diagnostic(cfg.PosOf("meta_template"))
 	}
 	return p, err
-}
-
-// notAnswers are keys of a model dict that change no answer: how the model is
-// called and reached, how fast it is asked, and secrets.
-var notAnswers = map[string]bool{
-	"abbr": true, "summarizer_abbr": true, "type": true, "path": true, "run_cfg": true, "batch_size": true, "max_workers": true,
-	"query_per_second": true, "rpm_verbose": true, "verbose": true, "retry": true, "key": true, "org": true, "api_key": true,
-	"secret_key": true, "access_key": true, "url": true, "openai_api_base": true, "openai_proxy_url": true, "timeout": true,
-	"http_client_cfg": true, "pred_postprocessor": true, "tokenizer_only": true, "hf_cache_dir": true, "concurrency": true, "max_out_len": true, "min_out_len": true,
-}
-
-// answerSettings lists the keys of a model dict that may change answers, in
-// the order of their names. What the model is, is in its Identity.
-func answerSettings(cfg *py.Dict) []string {
-	var out []string
-	for _, e := range cfg.Entries() {
-		k := py.Str(e.Key)
-		l := strings.ToLower(k)
-		if notAnswers[k] || strings.Contains(l, "secret") || strings.Contains(l, "token_") || strings.HasSuffix(l, "_token") || strings.Contains(l, "password") {
-			continue
-		}
-		out = append(out, k+"="+py.Repr(e.Val))
-	}
-	sort.Strings(out)
-	return out
 }
 
 // examples renders the examples of a row.

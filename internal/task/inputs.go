@@ -5,14 +5,12 @@ import (
 	"encoding/hex"
 	"strings"
 
+	"sextant/internal/infer"
 	"sextant/internal/model"
 	"sextant/internal/py"
+	"sextant/internal/registry"
 	"sextant/internal/store"
 )
-
-// rendererVersion changes when the program renders or scores prompts
-// differently from before, so that old records do not pass for new ones.
-const rendererVersion = "1"
 
 // Inputs says what the answers of a dataset on a model depend on: the data,
 // what renders prompts, the settings of the inferencer and of generation, and
@@ -21,12 +19,12 @@ const rendererVersion = "1"
 func Inputs(content string, ds, m *py.Dict, id model.Identity, cuts []int) (store.Inputs, error) {
 	inf := ds.Dict("infer_cfg")
 	prompt := py.NewDict()
-	prompt.Set("renderer", rendererVersion)
+	prompt.Set("renderer", infer.RendererVersion)
 	for _, k := range []string{"prompt_template", "ice_template", "retriever"} {
 		prompt.Set(k, inf.Get(k))
 	}
 	prompt.Set("meta_template", m.Get("meta_template"))
-	prompt.Set("type", m.Get("type")) // the class decides how prompts become text
+	prompt.Set("type", registry.Base(m.Str("type"))) // the class decides how prompts become text
 	if rd := ds.Dict("reader_cfg"); rd != nil {
 		// The reader's range is part of the question only where few-shot
 		// examples are drawn from a range of their own, or rows are sampled.
@@ -34,15 +32,19 @@ func Inputs(content string, ds, m *py.Dict, id model.Identity, cuts []int) (stor
 		prompt.Set("test_range", rd.Get("test_range"))
 	}
 	settings := py.NewDict()
-	settings.Set("inferencer", inf.Get("inferencer"))
-	settings.Set("n", ds.Get("n"))
-	for _, e := range m.Entries() {
-		k, ok := e.Key.(string)
-		if !ok || notSettings[k] || IsSecretKey(k) {
-			continue
+	if ic := inf.Dict("inferencer"); ic != nil {
+		settings.Set("class", registry.Base(ic.Str("type")))
+		settings.Set("inferencer", infer.QuestionSettings(ic))
+		if strings.Contains(ic.Str("type"), "Gen") { // the model's own count where the inferencer says nothing
+			for _, k := range []string{"max_out_len", "min_out_len"} {
+				if !ic.Has(k) {
+					settings.Set(k, m.Get(k))
+				}
+			}
 		}
-		settings.Set(k, e.Val)
 	}
+	settings.Set("n", ds.Get("n"))
+	settings.Set("model", infer.AnswerSettings(m))
 	if cl, err := model.Classes.Lookup(m.Str("type")); err == nil && cl.Scoring == model.ScoreHFBase && strings.Contains(inf.Dict("inferencer").Str("type"), "PPL") {
 		// the one case in which the batch is part of the question
 		if n := batchSize(inf.Dict("inferencer"), m); n > 1 {
@@ -95,17 +97,6 @@ func batches(inferencer, m *py.Dict, cuts []int, rows int) func(int) (int, int) 
 		from += (row - from) / n * n
 		return from, min(from+n, to)
 	}
-}
-
-// notSettings are keys of a model dict that change no answer: how it is
-// called, where it runs and how fast it is asked. Keys such as path are in
-// the model's identity instead.
-var notSettings = map[string]bool{
-	"abbr": true, "summarizer_abbr": true, "type": true, "path": true, "meta_template": true,
-	"run_cfg": true, "batch_size": true, "pred_postprocessor": true, "key": true, "org": true,
-	"query_per_second": true, "rpm_verbose": true, "retry": true, "verbose": true, "max_workers": true,
-	"concurrency": true, "timeout": true, "openai_api_base": true, "openai_proxy_url": true, "batch_padding": true,
-	"hf_cache_dir": true, "summarizer": true,
 }
 
 func valueHash(v py.Value) (string, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sextant/internal/py"
+	"sextant/internal/spec"
 	"sextant/internal/store"
 )
 
@@ -118,7 +119,7 @@ func TestSecretKeys(t *testing.T) {
 		"key": true, "api_key": true, "OPENAI_API_KEY": true, "secret_key": true, "secretkey": true, "access_token": true, "Authorization": true, "password": true, "ak": true,
 		"type": false, "path": false, "eos_token": false, "pad_token": false, "max_tokens": false, "keyword": false, "abbr": false, "input_columns": false,
 	} {
-		if IsSecretKey(k) != want {
+		if spec.IsSecretKey(k) != want {
 			t.Errorf("%s: %v", k, !want)
 		}
 	}

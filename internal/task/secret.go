@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sextant/internal/py"
+	"sextant/internal/spec"
 )
 
 // Secrets in configs (keys of APIs, tokens, passwords) reach a worker through
@@ -16,24 +17,6 @@ import (
 const secretEnvPrefix = "SEXTANT_SECRET_"
 
 const envRef = "$env"
-
-// IsSecretKey reports whether a string under this key of a config is treated
-// as a secret. It rather takes too much: a value taken out of a manifest comes
-// back unchanged.
-func IsSecretKey(key string) bool {
-	k := strings.ToLower(key)
-	switch k {
-	case "key", "keys", "token", "ak", "sk", "authorization", "cookie", "credential", "credentials", "org", "bearer",
-		"lark_bot_url", "appid", "apikey", "api-key", "x-api-key", "use_auth_token":
-		return true
-	}
-	for _, s := range []string{"secret", "password", "passwd", "api_key", "apikey", "access_key", "private_key", "auth_token", "access_token", "hf_token"} {
-		if strings.Contains(k, s) {
-			return true
-		}
-	}
-	return strings.HasSuffix(k, "_key") || strings.HasSuffix(k, "_token") && !strings.Contains(k, "pad_") && !strings.Contains(k, "eos_") && !strings.Contains(k, "bos_")
-}
 
 // literalSecret reports whether a value under a secret's key is one, not a
 // pointer to where it is: OpenCompass writes 'ENV' for "see the environment".
@@ -61,7 +44,7 @@ func (h *hider) value(v py.Value) py.Value {
 		var out *py.Dict
 		for _, e := range x.Entries() {
 			nv := e.Val
-			if k, ok := e.Key.(string); ok && IsSecretKey(k) {
+			if k, ok := e.Key.(string); ok && spec.IsSecretKey(k) {
 				nv = h.secret(e.Val)
 			} else {
 				nv = h.value(e.Val)
