@@ -120,8 +120,12 @@ func appendCanon(b []byte, v py.Value, sep string, flush func([]byte) []byte) []
 			items[i] = x.Items()[j]
 		}
 		seq("set", items)
-	case *Lazy:
-		return canonString(b, x.Path())
+	case *Lazy: // x.Path() without making the text: there are many
+		b = canonString(b, x.mod())
+		b[len(b)-1] = '.'
+		m := len(b)
+		b = canonString(b, x.PyRepr())
+		return append(b[:m], b[m+1:]...)
 	default:
 		switch t := py.TypeName(v); t {
 		case "function", "module":

@@ -199,6 +199,19 @@ func (fr *frame) elements(xs []syntax.Expr, star bool) ([]py.Value, []source.Pos
 }
 
 func (fr *frame) dictDisplay(x *syntax.Dict) (py.Value, source.Pos, error) {
+	if x.Plain {
+		es := make([]py.Entry, len(x.Keys))
+		for i, k := range x.Keys {
+			v, pos, err := fr.eval(x.Vals[i])
+			if err != nil {
+				return nil, 0, err
+			}
+			es[i] = py.Entry{Key: k.(*syntax.Const).Value, Val: v, KeyPos: fr.pos(k), Pos: pos}
+		}
+		d := py.DictOfEntries(es)
+		d.At = fr.pos(x)
+		return d, d.At, fr.at(x, fr.in.charge(64+80*len(es)))
+	}
 	d := &py.Dict{At: fr.pos(x)}
 	for i, k := range x.Keys {
 		if k == nil {

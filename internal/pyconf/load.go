@@ -269,7 +269,10 @@ func (m *module) finish() (*py.Dict, error) {
 			return nil, m.dataError(e, errTooDeep)
 		}
 		k := e.Key.(string)
-		if p, ok := m.in.set.Position(e.Pos); ok && m.names[k] && p.File == m.file && isContainer(e.Val) {
+		if !m.names[k] || !isContainer(e.Val) {
+			continue
+		}
+		if p, ok := m.in.set.Position(e.Pos); ok && p.File == m.file {
 			m.in.note(fmt.Sprintf("%s:%d:%d: variable `%s` is no part of the config: a file of it imports a name `%s`\n", p.File.Name, p.Line, p.Col, k, k))
 		}
 	}

@@ -143,6 +143,7 @@ type (
 	Dict struct {
 		Span
 		Keys, Vals []Expr
+		Plain      bool // all keys are different string literals
 	}
 	// Comp is a comprehension or a generator expression.
 	Comp struct {

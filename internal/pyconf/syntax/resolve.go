@@ -1,5 +1,7 @@
 package syntax
 
+import "sextant/internal/py"
+
 // Name resolution: every Name learns whether it is a variable of the module
 // or a slot of an enclosing function. Comprehensions are functions of their
 // own, whose first iterable belongs to the scope around.
@@ -186,6 +188,7 @@ func (r *resolver) expr(x Expr) {
 	case *Dict:
 		r.exprs(x.Keys)
 		r.exprs(x.Vals)
+		x.Plain = plainKeys(x.Keys)
 	case *Starred:
 		r.expr(x.X)
 	case *IfExp:
@@ -200,6 +203,29 @@ func (r *resolver) expr(x Expr) {
 	case *Comp:
 		r.comp(x)
 	}
+}
+
+// plainKeys reports whether keys are different string literals.
+func plainKeys(keys []Expr) bool {
+	if len(keys) == 0 || len(keys) > 64 {
+		return false
+	}
+	for i, k := range keys {
+		c, ok := k.(*Const)
+		if !ok {
+			return false
+		}
+		s, ok := c.Value.(string)
+		if !ok {
+			return false
+		}
+		for _, o := range keys[:i] {
+			if o.(*Const).Value == py.Value(s) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (r *resolver) fparts(parts []FPart) {
