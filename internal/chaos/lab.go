@@ -284,13 +284,15 @@ type Requests struct {
 	Begun map[string]int // how often each text was asked
 	Total int
 	Open  int // begun and not answered
+	// Took is how long each answer took, by the worker's process.
+	Took map[string][]time.Duration
 }
 
 // Requests reads the request log from byte offset from to its end, and returns
 // where that is.
 func (l *Lab) Requests(from int64) (Requests, int64) {
 	l.T.Helper()
-	r := Requests{Begun: map[string]int{}}
+	r := Requests{Begun: map[string]int{}, Took: map[string][]time.Duration{}}
 	f, err := os.Open(l.log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, 0
@@ -306,15 +308,20 @@ func (l *Lab) Requests(from int64) (Requests, int64) {
 	for sc.Scan() {
 		from += int64(len(sc.Bytes())) + 1
 		w := strings.Fields(sc.Text())
-		if len(w) != 3 {
-			l.T.Fatalf("request log: %q", sc.Text())
-		}
-		if w[0] == "b" {
+		switch {
+		case len(w) == 3 && w[0] == "b":
 			r.Begun[w[2]]++
 			r.Total++
 			r.Open++
-		} else {
+		case len(w) == 4 && w[0] == "e":
 			r.Open--
+			us, err := strconv.Atoi(w[3])
+			if err != nil {
+				l.T.Fatalf("request log: %q", sc.Text())
+			}
+			r.Took[w[1]] = append(r.Took[w[1]], time.Duration(us)*time.Microsecond)
+		default:
+			l.T.Fatalf("request log: %q", sc.Text())
 		}
 	}
 	if err := sc.Err(); err != nil {

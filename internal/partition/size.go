@@ -88,6 +88,10 @@ func (p *size) costs(in Input, datasets []*py.Dict) ([]costed, error) {
 	return out, nil
 }
 
+// RowCost is what SizePartitioner takes a row of a dataset to cost when an
+// answer to be generated costs gen.
+func RowCost(ds *py.Dict, gen int) int { return (&size{gen: gen}).factor(ds) }
+
 // factor is the cost of a row.
 func (p *size) factor(ds *py.Dict) int {
 	inf := ds.Dict("infer_cfg")

@@ -34,10 +34,9 @@ func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 	if err := c.layOut(); err != nil {
 		return nil, err
 	}
-	ids := map[string]*model.Identity{}
 	done := map[[2]string]bool{}
 	for _, pr := range c.pairs() {
-		st, err := c.state(ctx, pr.m, pr.d, ids)
+		st, err := c.state(ctx, pr.m, pr.d)
 		if err != nil {
 			return nil, err
 		}
@@ -138,10 +137,25 @@ func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py
 				u.Stop = p.End
 			}
 			k.Units = append(k.Units, u)
+			k.Cost += c.cost(p)
 		}
 		out = append(out, k)
 	}
 	return out
+}
+
+// cost is about how much work a part is, in requests; an answer that has to be
+// generated counts as the partitioner has it.
+func (c *Coordinator) cost(p partition.Part) int {
+	f := c.sets[p.WholeAbbr()]
+	if f == nil {
+		return 0
+	}
+	stop := f.rows
+	if p.End > 0 {
+		stop = min(stop, p.End)
+	}
+	return max(stop-p.Start, 0) * partition.RowCost(p.Whole, c.Exp.Infer.Partitioner.Int("gen_task_coef", 20))
 }
 
 // inferGPUs is how many accelerators a model wants (run_cfg). A model that

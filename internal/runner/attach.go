@@ -20,6 +20,9 @@ const (
 	// LifelineVar, when "1", says that standard input is a pipe whose other
 	// end the runner holds as long as it lives.
 	LifelineVar = "SEXTANT_LIFELINE"
+	// SlotVar holds the worker's place among those that run at a time, from 0:
+	// no two running workers of a stage on one machine have the same.
+	SlotVar = "SEXTANT_SLOT"
 )
 
 // ErrOrphaned is the cause of the end of a worker's context when the process

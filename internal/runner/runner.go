@@ -13,6 +13,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"sort"
 
 	"sextant/internal/event"
 	"sextant/internal/py"
@@ -183,6 +184,68 @@ func (t *Tracker) Plan(workers int) []*Work {
 		}
 	}
 	return kept
+}
+
+// PlanGuided is Plan for workers that take the next work when they are done
+// with one: the dearest tasks first, and bundles that become smaller towards the
+// end, so that workers of unequal speed end at about the same time. Grouped
+// tasks and those that need accelerators are as in Plan, but dearest first.
+func (t *Tracker) PlanGuided(workers int) []*Work {
+	workers = max(workers, 1)
+	cost := func(i int) int { return max(t.stage.Tasks[i].Cost, 1) }
+	left := map[string]int{} // cost not yet given out, by model
+	var order, alone []int
+	for i := range t.stage.Tasks {
+		if k := &t.stage.Tasks[i]; t.key(k) == "" {
+			left[k.ModelAbbr] += cost(i)
+			alone = append(alone, i)
+		} else {
+			order = append(order, i) // tasks of a group stay in their order
+		}
+	}
+	sort.SliceStable(alone, func(a, b int) bool { return cost(alone[a]) > cost(alone[b]) })
+	order = append(order, alone...)
+	type bundle struct {
+		w            *Work
+		cost, target int
+		tasks        int
+	}
+	var all []*bundle
+	open := map[string]*bundle{}
+	for _, i := range order {
+		k := &t.stage.Tasks[i]
+		key := t.key(k)
+		slot := "g" + key
+		if key == "" {
+			slot = "m" + k.ModelAbbr
+		}
+		b := open[slot]
+		if b == nil || key == "" && (k.NumGPUs > 0 || b.cost+cost(i) > b.target || b.tasks >= maxBundle) {
+			b = &bundle{w: t.newWork(k, key), target: left[k.ModelAbbr] / (workers * 4)}
+			open[slot] = b
+			all = append(all, b)
+		}
+		b.tasks++
+		b.cost += cost(i)
+		if key == "" {
+			left[k.ModelAbbr] -= cost(i)
+		}
+		b.w.NumGPUs, b.w.NumProcs = max(b.w.NumGPUs, k.NumGPUs), max(b.w.NumProcs, k.NumProcs)
+		for u := range k.Units {
+			if !t.adopted[unitRef{i, u}] {
+				b.w.Units = append(b.w.Units, k.Units[u])
+				b.w.refs = append(b.w.refs, unitRef{i, u})
+			}
+		}
+	}
+	sort.SliceStable(all, func(a, b int) bool { return all[a].cost > all[b].cost })
+	var out []*Work
+	for _, b := range all {
+		if len(b.w.Units) > 0 {
+			out = append(out, b.w)
+		}
+	}
+	return out
 }
 
 func (t *Tracker) newWork(k *task.Task, key string) *Work {

@@ -30,6 +30,9 @@ type Task struct {
 	Units     []Unit
 	NumGPUs   int // accelerators that the task must have for itself
 	NumProcs  int // processes on them, 0 or 1 for one
+	// Cost is how much work it is compared with others, in any unit; 0: not
+	// known.
+	Cost int
 	// Log is where the output goes, relative to the run; the runner fills it
 	// in from the first unit when it is empty.
 	Log string

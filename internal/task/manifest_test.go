@@ -118,6 +118,8 @@ func TestSecretKeys(t *testing.T) {
 	for k, want := range map[string]bool{
 		"key": true, "api_key": true, "OPENAI_API_KEY": true, "secret_key": true, "secretkey": true, "access_token": true, "Authorization": true, "password": true, "ak": true,
 		"type": false, "path": false, "eos_token": false, "pad_token": false, "max_tokens": false, "keyword": false, "abbr": false, "input_columns": false,
+		"ice_token": false, "sep_token": false, "ice_eos_token": false, "gen_field_replace_token": false, "think_end_token": false, "answer_key": false, "default_answer_key": false,
+		"metric_key": false, "adv_key": false, "refresh_token": true, "x_tilake_app_key": true, "signing_key": true, "session_token": true, "spark_api_key": true,
 	} {
 		if spec.IsSecretKey(k) != want {
 			t.Errorf("%s: %v", k, !want)

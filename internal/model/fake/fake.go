@@ -52,10 +52,11 @@ func init() {
 // that they can change while the questions stay the same.
 const (
 	// LogVar names a file to which every request appends two lines, when it
-	// begins and when it has been answered: "b <pid> <TextID>", "e <pid> <TextID>".
+	// begins and when it has been answered: "b <pid> <TextID>", "e <pid> <TextID> <microseconds>".
 	LogVar = "SEXTANT_FAKE_LOG"
 	// DelayVar is the delay of each request, as time.ParseDuration reads it, in
-	// place of delay_ms.
+	// place of delay_ms. Several, divided by commas, are those of the workers by
+	// their place (SEXTANT_SLOT), the last for all further ones.
 	DelayVar = "SEXTANT_FAKE_DELAY"
 )
 
@@ -74,7 +75,9 @@ func base(m model.Model) *Model {
 
 func (m *Model) environment(getenv func(string) string) error {
 	if d := getenv(DelayVar); d != "" {
-		v, err := time.ParseDuration(d)
+		each := strings.Split(d, ",")
+		slot, _ := strconv.Atoi(getenv("SEXTANT_SLOT")) // 0 where there are no places
+		v, err := time.ParseDuration(each[min(max(slot, 0), len(each)-1)])
 		if err != nil {
 			return fmt.Errorf("%s: %w", DelayVar, err)
 		}
@@ -240,13 +243,13 @@ func (m *Model) begin(ctx context.Context, text string) (end func(), err error) 
 	}
 	end = func() { m.now.Add(-1) }
 	if m.log != nil {
-		id := TextID(text)
+		id, begin := TextID(text), time.Now()
 		if _, err := fmt.Fprintf(m.log, "b %d %s\n", os.Getpid(), id); err != nil {
 			return end, fmt.Errorf("request log: %w", err)
 		}
 		end = func() {
 			m.now.Add(-1)
-			_, _ = fmt.Fprintf(m.log, "e %d %s\n", os.Getpid(), id) // the beginning counts
+			_, _ = fmt.Fprintf(m.log, "e %d %s %d\n", os.Getpid(), id, time.Since(begin).Microseconds()) // the beginning counts
 		}
 	}
 	if m.Hook != nil {

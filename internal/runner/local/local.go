@@ -163,7 +163,8 @@ type stageRun struct {
 	queue  []*runner.Work
 	busy   map[string]int // by device: workers on it
 	active int
-	keys   map[string]bool // groups that have a worker now
+	slots  map[*runner.Work]int // the place of each running work among those at a time
+	keys   map[string]bool      // groups that have a worker now
 	noted  map[string]bool
 	err    error
 	change chan struct{} // has one element when the state has changed
@@ -179,13 +180,17 @@ func (r *Runner) Run(ctx context.Context, stage *runner.Stage, sink event.Sink) 
 	t := runner.NewTracker(stage, sink)
 	s := &stageRun{
 		Runner: r, stage: stage, tracker: t, sink: sink, drain: stage.Drain,
-		busy: map[string]int{}, keys: map[string]bool{}, noted: map[string]bool{}, change: make(chan struct{}, 1),
+		busy: map[string]int{}, slots: map[*runner.Work]int{}, keys: map[string]bool{}, noted: map[string]bool{}, change: make(chan struct{}, 1),
 	}
 	workers := r.o.MaxNumWorkers
 	if r.o.InProcess != nil {
 		workers = 1
 	}
-	s.queue = t.Plan(workers)
+	if workers > 1 {
+		s.queue = t.PlanGuided(workers)
+	} else {
+		s.queue = t.Plan(workers)
+	}
 	s.threads = stage.Options.Threads
 	if total := r.o.CPUs; s.threads == 0 && total > 0 {
 		s.threads = max(1, total/max(1, min(workers, len(s.queue))))
@@ -268,6 +273,7 @@ func (s *stageRun) next(ctx context.Context) (w *runner.Work, devices []string, 
 		}
 		s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
 		s.active++
+		s.slots[c] = s.freeSlot()
 		for _, d := range devices {
 			s.busy[d]++
 		}
@@ -277,6 +283,19 @@ func (s *stageRun) next(ctx context.Context) (w *runner.Work, devices []string, 
 		return c, devices, false
 	}
 	return nil, nil, s.active > 0
+}
+
+// freeSlot is the lowest place that no running work has.
+func (s *stageRun) freeSlot() int {
+	for n := 0; ; n++ {
+		taken := false
+		for _, k := range s.slots {
+			taken = taken || k == n
+		}
+		if !taken {
+			return n
+		}
+	}
 }
 
 // devicesFor is how many accelerators a work gets. A machine that has none
@@ -315,12 +334,15 @@ func (s *stageRun) free(n int) []string {
 func (s *stageRun) returned(w *runner.Work, devices []string, again *runner.Work, err error) {
 	s.mu.Lock()
 	s.active--
+	delete(s.slots, w)
 	for _, d := range devices {
 		s.busy[d]--
 	}
 	delete(s.keys, w.Key)
 	if again != nil {
-		s.queue = append(s.queue, again)
+		// First: it is older than what waits, which came in falling order of
+		// size, and would be the long one at the end.
+		s.queue = append([]*runner.Work{again}, s.queue...)
 	}
 	if err != nil && s.err == nil {
 		s.err = err
@@ -433,7 +455,7 @@ func (s *stageRun) start(w *runner.Work, m *task.Manifest, manifest string, secr
 	p.cmd = exec.Command(s.o.Command[0], append(append([]string(nil), s.o.Command[1:]...), manifest)...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = lifeR, log, log
 	p.cmd.ExtraFiles = []*os.File{eventW} // descriptor 3
-	p.cmd.Env = s.environ(secrets, devices)
+	p.cmd.Env = s.environ(w, secrets, devices)
 	ownGroup(p.cmd)
 	err = p.cmd.Start()
 	lifeR.Close()
@@ -457,8 +479,11 @@ func (s *stageRun) start(w *runner.Work, m *task.Manifest, manifest string, secr
 	return p, nil
 }
 
-func (s *stageRun) environ(secrets map[string]string, devices []string) []string {
+func (s *stageRun) environ(w *runner.Work, secrets map[string]string, devices []string) []string {
 	env := append([]string(nil), s.o.Environ...)
+	s.mu.Lock()
+	slot := s.slots[w]
+	s.mu.Unlock()
 	has := func(name string) bool {
 		for _, kv := range env {
 			if strings.HasPrefix(kv, name+"=") {
@@ -467,7 +492,7 @@ func (s *stageRun) environ(secrets map[string]string, devices []string) []string
 		}
 		return false
 	}
-	env = append(env, runner.EventFDVar+"=3", runner.LifelineVar+"=1")
+	env = append(env, runner.EventFDVar+"=3", runner.LifelineVar+"=1", fmt.Sprintf("%s=%d", runner.SlotVar, slot))
 	if len(s.o.Devices) > 0 {
 		env = append(env, "CUDA_VISIBLE_DEVICES="+strings.Join(devices, ","))
 	}
