@@ -195,7 +195,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		return a.ended(ctx, c, context.Canceled)
 	}
 	if f.Mode == "all" || f.Mode == "eval" {
-		if _, err := c.SettleAll(); err != nil {
+		if err := c.SettleAll(ctx, f.Mode == "all"); err != nil {
 			return err
 		}
 		plan, err := c.PlanEval(ctx)
@@ -357,7 +357,10 @@ func (a *app) openRun(f *runFlags, workDir string, now time.Time) (*store.Run, e
 	}
 	r, err := store.Resolve(workDir, f.Reuse)
 	var none *store.NothingToResumeError
-	if errors.As(err, &none) || errors.Is(err, fs.ErrNotExist) {
+	if errors.As(err, &none) {
+		none.WorkDir = a.rel(none.WorkDir)
+	}
+	if none != nil || errors.Is(err, fs.ErrNotExist) {
 		return nil, &exitError{code: ExitUsage, err: err, hint: hintOf(err)}
 	}
 	return r, err

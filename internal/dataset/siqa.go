@@ -55,7 +55,7 @@ func labelled(ctx context.Context, src Source, path, data, labels string, shape 
 	}
 	lines := textLines(b)
 	if len(lines) != len(t) {
-		return nil, fmt.Errorf("%s: %s has %d lines but %s has %d: each question needs its label", path, labels, len(lines), data, len(t))
+		return nil, fmt.Errorf("%s: %s has %d of the %d labels that %s needs, one line for each question", path, labels, len(lines), len(t), data)
 	}
 	for i, row := range t {
 		label, err := strconv.Atoi(py.StripSpace(lines[i]))
