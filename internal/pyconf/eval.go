@@ -165,6 +165,9 @@ func (fr *frame) load(x *syntax.Name) (py.Value, source.Pos, error) {
 	if b, ok := builtins[x.ID]; ok {
 		return b, fr.pos(x), nil
 	}
+	if x.ID == "__file__" { // classic mode has no such variable, where the original fails
+		return fr.m.path.name, fr.pos(x), nil
+	}
 	return nil, 0, fr.undefined(x)
 }
 

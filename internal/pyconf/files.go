@@ -24,6 +24,7 @@ type filePath struct {
 	name string
 	abs  string // on disk, cleaned; "" for the catalog
 	cat  string // in the catalog, cleaned; "" on disk
+	disp string // for messages, when name is absolute
 }
 
 // id is equal for equal files.
@@ -38,6 +39,9 @@ func (p filePath) id() string {
 func (p filePath) shown() string {
 	if p.abs == "" {
 		return catalogPrefix + p.cat
+	}
+	if p.disp != "" {
+		return p.disp
 	}
 	if strings.Contains(p.name, "..") {
 		return filepath.Clean(p.name)

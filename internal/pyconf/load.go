@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -369,7 +370,13 @@ type candidate struct {
 
 func (in *interp) onDisk(name string) candidate {
 	abs := in.fs.abs(name)
-	return candidate{filePath{name: name, abs: abs}, abs}
+	p := filePath{name: name, abs: abs}
+	if filepath.IsAbs(name) && within(in.fs.cwd, abs) {
+		if rel, err := filepath.Rel(in.fs.cwd, abs); err == nil {
+			p.disp = rel
+		}
+	}
+	return candidate{p, abs}
 }
 
 func inCatalog(rel string) (candidate, bool) {
@@ -416,6 +423,9 @@ func (in *interp) candidates(m *module, s *syntax.ImportFrom) []candidate {
 		}
 		if in.configDir != "" {
 			out = append(out, in.onDisk(filepath.Join(in.configDir, rel)))
+		}
+		for _, root := range in.importRoots { // a checkout is a catalog too
+			out = append(out, in.onDisk(filepath.Join(root, "opencompass", "configs", rel)))
 		}
 		cat(rel)
 		return out
@@ -520,7 +530,9 @@ func (in *interp) missingBaseHint(s *syntax.ImportFrom, cands []candidate) strin
 	}
 	var places []string
 	for _, c := range cands {
-		places = append(places, c.p.shown())
+		if p := c.p.shown(); !slices.Contains(places, p) && !strings.Contains(p, "opencompass/configs/") {
+			places = append(places, p)
+		}
 	}
 	if len(places) == 0 {
 		return ""

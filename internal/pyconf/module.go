@@ -261,7 +261,7 @@ func moduleString(s *syntax.ImportFrom) string {
 var mmengineNames = map[string]py.Value{}
 
 func init() {
-	mmengineNames["read_base"] = &builtin{name: "read_base", fn: func(c *callArgs) (py.Value, source.Pos, error) {
+	mmengineNames["read_base"] = &builtin{name: "read_base", def: true, fn: func(c *callArgs) (py.Value, source.Pos, error) {
 		return &nullContext{}, 0, nil
 	}}
 	mmengineNames["ConfigDict"] = &builtin{name: "ConfigDict", typ: true, fn: func(c *callArgs) (py.Value, source.Pos, error) {
