@@ -146,15 +146,24 @@ func (a *app) configCheck() *cobra.Command {
 }
 
 func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bool) error {
-	cfg, err := a.loadConfig(ctx, f, arg)
+	c, err := a.loadFile(ctx, f, arg)
 	if err != nil {
 		return err
 	}
-	if !cfg.Has("models") && !cfg.Has("datasets") {
-		// a file of datasets or models alone: wrap what it defines
-		return nil
+	data := c.Data()
+	whole(data)
+	cfg, err := a.expand(ctx, f, data)
+	if err != nil {
+		return err
 	}
-	exp, err := spec.Decode(a.files, cfg, spec.Defaults{MaxNumWorkers: 1, MaxWorkersPerGPU: 1, Retry: 2})
+	def := spec.Defaults{MaxNumWorkers: 1, MaxWorkersPerGPU: 1, Retry: 2}
+	if cfg.Has("models") && !cfg.Has("datasets") && nearKey(cfg, "datasets") == "" { // models alone
+		cfg.Set("datasets", placeholder)
+		withData = false
+	} else if !cfg.Has("models") && !cfg.Has("datasets") && nearKey(cfg, "models")+nearKey(cfg, "datasets") == "" {
+		return nil // a summarizer, a template, …: it loads
+	}
+	exp, err := decode(a.files, cfg, def)
 	if err != nil {
 		return err
 	}
@@ -164,11 +173,18 @@ func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bo
 	}
 	if withData {
 		ui := a.terminal(false, false)
+		a.terminal(false, false).SetFiles(a.files)
 		c := &run.Coordinator{Exp: exp, Source: a.dataSource(true, ui), Note: ui.Note, Warn: ui.WarnError, Opt: run.Options{Workers: max(a.env.CPUs, 1)}}
 		return c.Prepare(ctx)
 	}
 	return nil
 }
+
+// placeholder stands for the datasets of a file that has models alone.
+var placeholder = py.NewList(py.DictOf("type", "JsonlDataset", "abbr", "any dataset", "path", "any",
+	"reader_cfg", py.DictOf("input_columns", py.NewList("question"), "output_column", "answer"),
+	"infer_cfg", py.DictOf("prompt_template", py.DictOf("type", "PromptTemplate", "template", "{question}"), "retriever", py.DictOf("type", "ZeroRetriever"),
+		"inferencer", py.DictOf("type", "GenInferencer"))))
 
 func (a *app) configDump() *cobra.Command {
 	f := &runFlags{}

@@ -15,8 +15,10 @@ import (
 	"sextant/internal/py"
 	"sextant/internal/pyconf"
 	"sextant/internal/registry"
+	"sextant/internal/run"
 	"sextant/internal/source"
 	"sextant/internal/spec"
+	"sextant/internal/task"
 )
 
 // loadOptions is how configs are loaded in this environment.
@@ -69,7 +71,60 @@ func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*
 		cfg.Delete("infer")
 		cfg.Delete("eval")
 	}
-	return spec.Decode(a.files, cfg, def)
+	return decode(a.files, cfg, def)
+}
+
+// decode is spec.Decode; with its mistakes come those that can be found in the
+// rest.
+func decode(files *source.Set, cfg *py.Dict, def spec.Defaults) (*spec.Experiment, error) {
+	exp, err := spec.Decode(files, cfg, def)
+	if err == nil {
+		return exp, nil
+	}
+	errs := source.List(source.Diagnostics(err))
+	seen := map[source.Pos]bool{}
+	for _, d := range errs {
+		seen[d.Pos] = true
+	}
+	for _, d := range append(task.Check(exp), run.Check(exp)...) {
+		if d.Pos == 0 || !seen[d.Pos] {
+			errs = append(errs, d)
+		}
+	}
+	return nil, errs
+}
+
+// whole makes an experiment of a file that defines datasets or models alone,
+// for looking at it: lists named …_datasets are taken together, and a base
+// model without name stands in for missing models.
+func whole(cfg *py.Dict) {
+	if !cfg.Has("datasets") {
+		l := &py.List{At: cfg.At}
+		for _, e := range cfg.Entries() {
+			k, _ := e.Key.(string)
+			if x, ok := e.Val.(*py.List); ok && strings.HasSuffix(k, "_datasets") {
+				for i, it := range x.Items {
+					l.Append(it, x.PosOf(i))
+				}
+			}
+		}
+		if l.Len() > 0 {
+			cfg.Set("datasets", l)
+		}
+	}
+	if cfg.Has("datasets") && !cfg.Has("models") && nearKey(cfg, "models") == "" {
+		cfg.Set("models", py.NewList(py.DictOf("type", "HuggingFaceBaseModel", "abbr", "any model", "path", "any")))
+	}
+}
+
+// nearKey is a key of d that looks like a misspelt want, or "".
+func nearKey(d *py.Dict, want string) string {
+	for _, e := range d.Entries() {
+		if k, ok := e.Key.(string); ok && registry.Nearest(k, []string{want}) != "" {
+			return k
+		}
+	}
+	return ""
 }
 
 // loadConfig gives the plain data of the config, with keys in the order that

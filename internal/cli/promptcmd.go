@@ -13,6 +13,7 @@ import (
 	"sextant/internal/infer"
 	"sextant/internal/model"
 	"sextant/internal/py"
+	"sextant/internal/spec"
 	"sextant/internal/task"
 )
 
@@ -33,7 +34,7 @@ tokenizer is at hand. Nothing is asked of a model.`,
 				config = args[0]
 			}
 			ctx := cmd.Context()
-			exp, err := a.loadExperiment(ctx, f, config)
+			exp, err := a.promptExperiment(ctx, f, config)
 			if err != nil {
 				return err
 			}
@@ -74,7 +75,11 @@ tokenizer is at hand. Nothing is asked of a model.`,
 				}
 			}
 			if shown == 0 {
-				return usagef("no dataset matches %q", pattern)
+				var abbrs []string
+				for _, d := range exp.Datasets {
+					abbrs = append(abbrs, d.Abbr)
+				}
+				return &exitError{code: ExitUsage, err: fmt.Errorf("no dataset matches %q", pattern), hint: "there are " + strings.Join(abbrs, ", ")}
 			}
 			return out.err
 		},
@@ -89,6 +94,33 @@ tokenizer is at hand. Nothing is asked of a model.`,
 	s.StringVar(&f.ConfigDir, "config-dir", "configs", "folder searched first for names and imports")
 	s.BoolVar(&f.Offline, "offline", false, "no network at all")
 	return cmd
+}
+
+// promptExperiment is the experiment to show; a file with datasets alone, or
+// datasets by name without a model, are shown for a base model.
+func (a *app) promptExperiment(ctx context.Context, f *runFlags, config string) (*spec.Experiment, error) {
+	var data *py.Dict
+	if config != "" {
+		c, err := a.loadFile(ctx, f, config)
+		if err != nil {
+			return nil, err
+		}
+		data = c.Data()
+	} else if len(f.Models) == 0 && len(f.Datasets) > 0 {
+		ds, err := a.datasetsByName(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		data = py.DictOf("datasets", ds)
+	} else {
+		return a.loadExperiment(ctx, f, "")
+	}
+	whole(data)
+	cfg, err := a.expand(ctx, f, data)
+	if err != nil {
+		return nil, err
+	}
+	return decode(a.files, cfg, spec.Defaults{MaxNumWorkers: 1, MaxWorkersPerGPU: 1})
 }
 
 type promptPrinter struct {

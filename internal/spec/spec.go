@@ -13,6 +13,7 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 
 	"sextant/internal/py"
@@ -77,7 +78,8 @@ type Defaults struct {
 }
 
 // Decode checks cfg and makes an Experiment of it. The returned error is a
-// source.List; the Experiment is nil then.
+// source.List; the Experiment then has what could be decoded, for finding
+// further mistakes in it, and nothing else.
 func Decode(files *source.Set, cfg *py.Dict, def Defaults) (*Experiment, error) {
 	d := &decoder{}
 	e := &Experiment{Files: files, Config: cfg, WorkDir: cfg.Str("work_dir"), Summarizer: cfg.Dict("summarizer")}
@@ -97,7 +99,9 @@ func Decode(files *source.Set, cfg *py.Dict, def Defaults) (*Experiment, error) 
 		e.Combinations = d.combinations(e, cfg)
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		e.Models = slices.DeleteFunc(e.Models, func(m *Model) bool { return m.Type == "" })
+		e.Datasets = slices.DeleteFunc(e.Datasets, func(s *Dataset) bool { return s.Type == "" || s.Reader == nil || s.Infer == nil })
+		return e, d.errs
 	}
 	return e, nil
 }
