@@ -38,6 +38,10 @@ type Request struct {
 	Temperature *float64 // nil: the model's own setting
 	Seed        *int64
 	N           int // answers wanted; 0 means 1
+	// Batched says that OpenCompass sends the text together with others, where
+	// that makes a difference: the legacy Hugging Face classes shorten it by
+	// another rule then.
+	Batched bool
 }
 
 // Response is what came back for a Request.
@@ -62,6 +66,11 @@ type ScoreRequest struct {
 	// many tokens. OpenCompass's HuggingFaceBaseModel counts that term (see
 	// ScoreHFBase), so its perplexity depends on the longest text beside it.
 	PadTo int
+	// FillTo, when it is more than the number of tokens, has pad tokens put
+	// beside the text, at the side where the model's tokenizer pads, that are
+	// read and scored like any others: TokenIDs and LogProbs hold them. It is
+	// what HuggingFaceCausalLM's log-likelihood does in a batch.
+	FillTo int
 }
 
 // ScoreResponse gives, for the tokens of the text after truncation,
@@ -82,6 +91,7 @@ type ScoreResponse struct {
 	// had a PadTo that takes padding and the model can tell (Padded).
 	PadLogProb float64
 	Padded     bool
+	Pads       int // pad tokens before the text that PadTo asked for
 }
 
 // Model generates text. Safe for concurrent use.

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -71,6 +72,12 @@ type Coordinator struct {
 	sets   map[string]*facts // by dataset abbr
 	cuts   map[string][]int  // where parts begin, by dataset abbr; see layout.go
 	warned map[string]bool
+	unfit  map[pair]bool      // predictions that are not to be scored, see SettleAll
+	stale  map[[2]string]bool // results that are not to be shown, see Summarize
+
+	mu  sync.Mutex                 // guards the rest
+	ids map[string]*model.Identity // by model abbr; nil: not known
+	new map[[2]string]bool         // settled in this session, by model and dataset abbr
 }
 
 // facts is what preparing learnt of a dataset.
@@ -80,6 +87,8 @@ type facts struct {
 	base    int // rows before test_range, one replica
 	content string
 	origin  []dataset.Origin
+	idx     []int32 // by row: its number in the split, as results name it
+	n       int     // replicas
 	err     error
 }
 
@@ -108,6 +117,10 @@ func (c *Coordinator) Prepare(ctx context.Context) error {
 				return gctx.Err()
 			}
 			f.rows, f.base, f.content, f.origin = len(set.Test), set.Base(), set.Content, set.Origin
+			f.n, f.idx = max(set.N, 1), make([]int32, len(set.Test))
+			for k, row := range set.Test {
+				f.idx[k] = int32(row.Int("idx", k))
+			}
 			warnings[i] = append(warnings[i], set.Warnings...)
 			b, err := prompt.New(d.Infer, set)
 			if err != nil {
@@ -161,19 +174,51 @@ func (c *Coordinator) Prepare(ctx context.Context) error {
 }
 
 // identity is what a model is as far as its class can say without opening it;
-// ok is false where it cannot.
-func (c *Coordinator) identity(ctx context.Context, m *spec.Model) (model.Identity, bool, error) {
-	cl, err := model.Classes.Lookup(m.Type)
-	if err != nil || cl.Identify == nil {
-		return model.Identity{}, false, nil
+// nil where it cannot.
+func (c *Coordinator) identity(ctx context.Context, m *spec.Model) (*model.Identity, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id, ok := c.ids[m.Abbr]; ok {
+		return id, nil
 	}
-	id, err := cl.Identify(ctx, m.Cfg, c.Model)
-	return id, err == nil, err
+	cl, err := model.Classes.Lookup(m.Type)
+	var id *model.Identity
+	if err == nil && cl.Identify != nil {
+		x, err := cl.Identify(ctx, m.Cfg, c.Model)
+		if err != nil {
+			return nil, err
+		}
+		if x != (model.Identity{}) {
+			id = &x
+		}
+	}
+	if c.ids == nil {
+		c.ids = map[string]*model.Identity{}
+	}
+	c.ids[m.Abbr] = id
+	return id, nil
+}
+
+// wanted is what this run wants the answers of m to d to be made from. What
+// only opening the model could tell is taken to be as the records of st say,
+// if those name the same model.
+func (c *Coordinator) wanted(ctx context.Context, m *spec.Model, d *spec.Dataset, st store.Status) (store.Inputs, error) {
+	id, err := c.identity(ctx, m)
+	if err != nil {
+		return store.Inputs{}, err
+	}
+	if id == nil {
+		id = &st.Inputs.Model
+		if name := m.Cfg.Str("path"); name != "" && name != id.Name {
+			id = &model.Identity{Name: name}
+		}
+	}
+	return task.Inputs(c.sets[d.Abbr].content, d.Cfg, m.Cfg, *id, c.cuts[d.Abbr])
 }
 
 // state is how far a dataset's inference on a model is, under the inputs that
 // this run wants.
-func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset, ids map[string]*model.Identity) (store.Status, error) {
+func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset) (store.Status, error) {
 	if c.Run == nil {
 		return store.Status{State: store.Missing}, nil
 	}
@@ -181,24 +226,23 @@ func (c *Coordinator) state(ctx context.Context, m *spec.Model, d *spec.Dataset,
 	if err != nil || st.State == store.Missing || st.Foreign {
 		return st, err
 	}
-	id, ok := ids[m.Abbr]
-	if !ok {
-		if x, known, err := c.identity(ctx, m); err != nil {
-			return st, err
-		} else if known {
-			id = &x
-		}
-		ids[m.Abbr] = id
-	}
-	if id == nil {
-		id = &st.Inputs.Model
-	}
-	f := c.sets[d.Abbr]
-	want, err := task.Inputs(f.content, d.Cfg, m.Cfg, *id, c.cuts[d.Abbr])
+	want, err := c.wanted(ctx, m, d, st)
 	if err != nil {
 		return st, err
 	}
 	return c.Run.Status(m.Abbr, d.Abbr, &want)
+}
+
+// current reports whether records of a dataset that were made from in answer
+// what this run asks.
+func (c *Coordinator) current(m, d string, in store.Inputs) bool {
+	for _, p := range c.pairs() {
+		if p.m.Abbr == m && p.d.Abbr == d {
+			want, err := c.wanted(context.Background(), p.m, p.d, store.Status{Inputs: in})
+			return err == nil && want == in
+		}
+	}
+	return false
 }
 
 // group says which tasks want to be in one worker: those of a model whose
@@ -246,7 +290,16 @@ func (c *Coordinator) stage(name string, st *spec.Stage, tasks []task.Task) *run
 	}
 	return &runner.Stage{
 		Name: name, Run: c.Run, Epoch: c.Epoch, Tasks: tasks, Drain: c.Drain, Group: group,
-		Policy: runner.Policy{Retries: retries},
+		Policy:  runner.Policy{Retries: retries},
+		Current: c.current,
+		Settled: func(m, d string, _ store.Settled) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.new == nil {
+				c.new = map[[2]string]bool{}
+			}
+			c.new[[2]string{m, d}] = true
+		},
 		Options: task.Options{
 			Debug: c.Opt.Debug, DumpDetails: c.Opt.DumpDetails, DumpResLength: c.Opt.DumpResLength, Offline: c.Opt.Offline,
 			Threads: c.Opt.Threads, MaxFailedSamples: c.Opt.MaxFailedSamples, RetryFailed: c.Opt.RetryFailed,

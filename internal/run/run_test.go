@@ -12,8 +12,11 @@ import (
 
 	"sextant/internal/dataset/source"
 	"sextant/internal/event"
+	"sextant/internal/infer"
+	"sextant/internal/model"
 	_ "sextant/internal/model/fake"
 	"sextant/internal/py"
+	"sextant/internal/report"
 	"sextant/internal/runner"
 	_ "sextant/internal/runner/local"
 	"sextant/internal/spec"
@@ -180,5 +183,188 @@ func TestCheck(t *testing.T) {
 		if i >= len(got) || !strings.Contains(got[i], want) {
 			t.Errorf("mistake %d: %q, want %q", i, got, want)
 		}
+	}
+}
+
+func ask(t *testing.T, c *Coordinator) runner.Report {
+	t.Helper()
+	p, err := c.PlanInfer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := c.Execute(t.Context(), p)
+	if _, failed, _ := rep.Count(); err != nil && failed == 0 {
+		t.Fatal(err)
+	}
+	return rep
+}
+
+func score(t *testing.T, c *Coordinator, inferred bool) runner.Report {
+	t.Helper()
+	if err := c.SettleAll(t.Context(), inferred); err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.PlanEval(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := c.Execute(t.Context(), p)
+	if _, failed, _ := rep.Count(); err != nil && failed == 0 {
+		t.Fatal(err)
+	}
+	return rep
+}
+
+// A session whose inference fails after the prompt was changed shows no score
+// of the answers to the old prompt.
+func TestOldAnswersAreNotScoredForNewQuestions(t *testing.T) {
+	dir, r := t.TempDir(), newRun(t)
+	c := coordinator(t, experiment(t, dir, 6, nil), r, 1)
+	execute(t, c)
+	if s, err := c.Summarize(t.Context(), time.Now(), true, nil); err != nil || s.Missing != 0 {
+		t.Fatal(s, err)
+	}
+	e := experiment(t, dir, 6, nil)
+	e.Datasets[0].Infer.Dict("prompt_template").Dict("template").Set(1, "other {answerA}")
+	e.Models[0].Cfg.Set("fail", py.NewList(py.DictOf("kind", "endpoint")))
+	c = coordinator(t, e, r, 2)
+	if _, failed, _ := ask(t, c).Count(); failed != 1 {
+		t.Fatal("inference did not fail")
+	}
+	if rep := score(t, c, true); len(rep.Tasks) != 0 {
+		t.Errorf("scored all the same: %+v", rep)
+	}
+	s, err := c.Summarize(t.Context(), time.Now(), true, nil)
+	if err != nil || s.Missing != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	b, err := os.ReadFile(s.Files[0])
+	if err != nil || strings.Contains(string(b), "33.33") {
+		t.Errorf("%v: the old score is shown:\n%s", err, b)
+	}
+}
+
+// What an earlier session left unsettled is not taken for the answers of this
+// one, whatever its file is called.
+func TestLeftoversOfOtherQuestionsAreNotSettled(t *testing.T) {
+	dir, r := t.TempDir(), newRun(t)
+	write := func(e *spec.Experiment, sole bool, name string) store.Inputs {
+		c := coordinator(t, e, r, 1)
+		if err := c.layOut(); err != nil {
+			t.Fatal(err)
+		}
+		p := c.pairs()[0]
+		in, err := c.wanted(t.Context(), p.m, p.d, store.Status{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := r.Writer(store.Header{Model: "m", Dataset: "d", Total: 3, Inputs: in}, name, store.WriterOptions{Sole: sole})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if err := w.Put(t.Context(), inferRecord(i, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	old := experiment(t, dir, 3, nil)
+	old.Datasets[0].Infer.Dict("prompt_template").Dict("template").Set(1, "old {answerA}")
+	write(old, false, "old")
+	e := experiment(t, dir, 3, nil)
+	want := write(e, true, "new")
+	c := coordinator(t, e, r, 2)
+	if p, err := c.PlanInfer(t.Context()); err != nil || p.Skip != 1 {
+		t.Fatal(p, err)
+	}
+	if err := c.SettleAll(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	st, err := r.Status("m", "d", nil)
+	if err != nil || !st.Settled || st.Inputs != want {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+func inferRecord(i int, by string) infer.Record {
+	return infer.Record{Index: i, ID: fmt.Sprintf("%s-%d", by, i), State: infer.OK, Data: py.DictOf("prediction", 1)}
+}
+
+// A model that cannot be identified without opening it is asked again when its
+// path is another one.
+func TestAnotherPathIsAnotherModel(t *testing.T) {
+	fakeClass, err := model.Classes.Lookup("FakeModel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fakeClass.Identify = nil
+	model.Classes.Register(fakeClass, "ShyModel")
+	dir, r := t.TempDir(), newRun(t)
+	e := func(path string) *spec.Experiment {
+		e := experiment(t, dir, 6, nil)
+		e.Models[0].Type = "ShyModel"
+		e.Models[0].Cfg.Set("type", "ShyModel")
+		e.Models[0].Cfg.Set("path", path)
+		return e
+	}
+	execute(t, coordinator(t, e("one"), r, 1))
+	for path, tasks := range map[string]int{"one": 0, "two": 1} {
+		if p, err := coordinator(t, e(path), r, 2).PlanInfer(t.Context()); err != nil || len(p.Tasks) != tasks {
+			t.Errorf("path %s: %+v, %v", path, p, err)
+		}
+	}
+}
+
+// Answers are not judged by references of other data.
+func TestOtherDataIsNotScored(t *testing.T) {
+	dir, r := t.TempDir(), newRun(t)
+	c := coordinator(t, experiment(t, dir, 6, nil), r, 1)
+	ask(t, c)
+	e := experiment(t, dir, 6, nil)
+	if err := os.WriteFile(filepath.Join(dir, "dev-labels.lst"), []byte("3\n3\n3\n3\n3\n3\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c = coordinator(t, e, r, 2)
+	rep := score(t, c, false)
+	if _, failed, _ := rep.Count(); failed != 1 || !strings.Contains(rep.Tasks[0].Failure.Message, "other data") {
+		t.Errorf("%+v", rep.Tasks)
+	}
+}
+
+// The report says of each row what was said of it, when a row before it has no
+// answer.
+func TestReportKeepsRowsApart(t *testing.T) {
+	dir, r := t.TempDir(), newRun(t)
+	e := experiment(t, dir, 6, nil)
+	e.Models[0].Cfg.Set("fail", py.NewList(py.DictOf("match", "q1", "kind", "sample")))
+	e.Datasets[0].Eval.Set("evaluator", py.DictOf("type", "AccwithDetailsEvaluator"))
+	c := coordinator(t, e, r, 1)
+	execute(t, c)
+	if _, err := c.Summarize(t.Context(), time.Now(), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for s, err := range c.samples(c.pairs()[0]) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		want := report.Wrong
+		switch {
+		case s.Index == 1:
+			want = report.Failed
+		case py.Equal(s.Record.Get("prediction"), s.Record.Get("gold")):
+			want = report.Right
+		}
+		if s.Verdict != want {
+			t.Errorf("row %d: %v, want %v", s.Index, s.Verdict, want)
+		}
+	}
+	if n != 6 {
+		t.Errorf("%d rows", n)
 	}
 }

@@ -58,8 +58,13 @@ func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 
 // PlanEval cuts the scoring of everything that has predictions; tasks whose
 // result is there already and was made from the same predictions end at once.
+// What SettleAll found unfit is left out.
 func (c *Coordinator) PlanEval(context.Context) (*Plan, error) {
-	tasks, err := c.cut(c.Exp.Eval, func(string, partition.Part) bool { return false })
+	unfit := map[[2]string]bool{}
+	for p, no := range c.unfit {
+		unfit[[2]string{p.m.Abbr, p.d.Abbr}] = no
+	}
+	tasks, err := c.cut(c.Exp.Eval, func(m string, p partition.Part) bool { return unfit[[2]string{m, p.WholeAbbr()}] })
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +141,8 @@ func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py
 			if p.End > 0 {
 				u.Stop = p.End
 			}
+			u.Cost = c.cost(p)
 			k.Units = append(k.Units, u)
-			k.Cost += c.cost(p)
 		}
 		out = append(out, k)
 	}
@@ -221,27 +226,58 @@ func (c *Coordinator) Script(plan *Plan) (string, error) {
 
 // SettleAll makes the files in OpenCompass's shape of every dataset whose
 // records are complete, as after a coordinator that died before it could.
-// It returns what is incomplete, worded.
-func (c *Coordinator) SettleAll() (incomplete []error, err error) {
+//
+// With inferred set, inference was just part of this session: predictions that
+// lack rows or were made from other inputs than this config's belong to a task
+// that failed, and are not scored. Otherwise what is there is scored as it is,
+// and Warn says in what it differs from the config.
+func (c *Coordinator) SettleAll(ctx context.Context, inferred bool) error {
+	if err := c.layOut(); err != nil {
+		return err
+	}
+	c.unfit = map[pair]bool{}
 	for _, p := range c.pairs() {
 		st, err := c.Run.Status(p.m.Abbr, p.d.Abbr, nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if st.Foreign || st.Settled {
+		c.mu.Lock()
+		fresh := c.new[[2]string{p.m.Abbr, p.d.Abbr}]
+		c.mu.Unlock()
+		if st.Foreign || fresh && st.Settled {
 			continue
 		}
 		if st.State == store.Missing {
-			incomplete = append(incomplete, &store.IncompleteError{Model: p.m.Abbr, Dataset: p.d.Abbr})
+			c.unfit[p] = inferred
 			continue
 		}
-		_, err = c.Run.Settle(p.m.Abbr, p.d.Abbr, nil, c.Log)
+		want, err := c.wanted(ctx, p.m, p.d, st)
+		if err != nil {
+			return err
+		}
+		now, err := c.Run.Status(p.m.Abbr, p.d.Abbr, &want)
+		if err != nil {
+			return err
+		}
+		in := &want
+		if now.State != store.Complete {
+			if inferred {
+				c.unfit[p] = true
+				continue
+			}
+			in = nil
+			if len(now.Changed) > 0 {
+				c.Warn(fmt.Errorf("the predictions of %s/%s were made before the config changed (%s); they are scored as they are", p.m.Abbr, p.d.Abbr, join(now.Changed)))
+			}
+		}
+		if st.Settled && in == nil || now.Settled {
+			continue
+		}
+		_, err = c.Run.Settle(p.m.Abbr, p.d.Abbr, in, c.Log)
 		var inc *store.IncompleteError
-		if errors.As(err, &inc) {
-			incomplete = append(incomplete, inc)
-		} else if err != nil {
-			return nil, err
+		if err != nil && !errors.As(err, &inc) { // incomplete: its evaluation says so
+			return err
 		}
 	}
-	return incomplete, nil
+	return nil
 }

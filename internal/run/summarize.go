@@ -18,6 +18,7 @@ import (
 	"sextant/internal/spec"
 	"sextant/internal/store"
 	"sextant/internal/summary"
+	"sextant/internal/task"
 )
 
 // Summary is what a run ends with.
@@ -34,18 +35,37 @@ type Summary struct {
 // Summarize turns results into the summary files and, if asked, the report.
 func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport bool, notes []string) (*Summary, error) {
 	s := &Summary{}
+	var err error
+	if c.stale, err = c.staleResults(); err != nil {
+		return nil, err
+	}
+	for _, p := range c.pairs() {
+		if c.stale[[2]string{p.m.Abbr, p.d.Abbr}] {
+			msg := fmt.Sprintf("the result of %s/%s is left out: it was made from other predictions or another evaluation than the config's", p.m.Abbr, p.d.Abbr)
+			c.Warn(errors.New(msg))
+			notes = append(notes, msg)
+		}
+	}
 	versions := map[string]string{}
 	in := summary.Input{
 		Config: c.Exp.Config,
 		Time:   now.Format(store.TimeLayout),
 		Result: func(m, d string) (*py.Dict, error) {
+			if c.stale[[2]string{m, d}] {
+				return nil, nil
+			}
 			r, err := c.Run.Result(m, d)
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil, nil
 			}
 			return r, err
 		},
-		Evidence: c.evidence,
+		Evidence: func(m, d string) (summary.Evidence, bool) {
+			if c.stale[[2]string{m, d}] {
+				return summary.Evidence{}, false
+			}
+			return c.evidence(m, d)
+		},
 		Version: func(d *py.Dict) string {
 			abbr := spec.DatasetAbbr(d)
 			v, ok := versions[abbr]
@@ -74,7 +94,9 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 		notes = append(notes, w.Msg)
 	}
 	for _, p := range c.pairs() {
-		if meta, ok := c.Run.ResultMeta(p.m.Abbr, p.d.Abbr); ok {
+		if c.stale[[2]string{p.m.Abbr, p.d.Abbr}] {
+			s.Missing++
+		} else if meta, ok := c.Run.ResultMeta(p.m.Abbr, p.d.Abbr); ok {
 			s.Failed += meta.Counts.Failed
 			s.Unscored += meta.Counts.Unscored
 		} else if _, err := c.Run.Result(p.m.Abbr, p.d.Abbr); err != nil {
@@ -90,6 +112,42 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 		}
 	}
 	return s, nil
+}
+
+// staleResults are the results of ours, by model and dataset abbr, that were not made
+// from the predictions that are there and by the evaluation that the config
+// asks for: those of an earlier session whose evaluation failed in this one.
+func (c *Coordinator) staleResults() (map[[2]string]bool, error) {
+	out := map[[2]string]bool{}
+	for _, p := range c.pairs() {
+		k := [2]string{p.m.Abbr, p.d.Abbr}
+		meta, ok := c.Run.ResultMeta(p.m.Abbr, p.d.Abbr)
+		if !ok {
+			continue // somebody else's, or none
+		}
+		digest, err := c.Run.PredictionsDigest(p.m.Abbr, p.d.Abbr)
+		var none *store.IncompleteError
+		if err != nil && !errors.As(err, &none) {
+			return nil, err
+		}
+		if none != nil && none.Have == 0 && !c.unfit[p] {
+			continue // somebody has removed the predictions and kept the result
+		}
+		if err != nil || digest != meta.Predictions || c.unfit[p] {
+			out[k] = true
+			continue
+		}
+		fits := false
+		for _, details := range []bool{true, false} { // they change no metric
+			h, err := task.EvalHash(c.sets[p.d.Abbr].content, p.d.Cfg, p.m.Cfg, details)
+			if err != nil {
+				return nil, err
+			}
+			fits = fits || h == meta.Eval
+		}
+		out[k] = !fits
+	}
+	return out, nil
 }
 
 // evidence is what the statement beside a result tells about it.
@@ -205,23 +263,61 @@ func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 
 // details gives what the results file says of a row: a dict, or nil.
 func (c *Coordinator) details(p pair) func(int) *py.Dict {
+	none := func(int) *py.Dict { return nil }
+	if c.stale[[2]string{p.m.Abbr, p.d.Abbr}] {
+		return none
+	}
 	res, err := c.Run.Result(p.m.Abbr, p.d.Abbr)
 	if err != nil {
-		return func(int) *py.Dict { return nil }
+		return none
 	}
 	switch d := res.Get("details").(type) {
 	case *py.Dict:
 		return func(i int) *py.Dict { return d.Dict(strconv.Itoa(i)) }
 	case *py.List:
-		return func(i int) *py.Dict {
-			if i >= d.Len() {
-				return nil
-			}
-			x, _ := d.Items[i].(*py.Dict)
-			return x
+		return questionDetails(d, c.sets[p.d.Abbr])
+	}
+	return none
+}
+
+// questionDetails reads details that stand in a list, one element for each
+// question, whose members are lists over its replicas. Questions without any
+// answer are not in it: an element belongs to the row that example_abbr names
+// ("<subdivision>_<number>"), wherever it stands.
+func questionDetails(l *py.List, f *facts) func(int) *py.Dict {
+	if f == nil {
+		return func(int) *py.Dict { return nil }
+	}
+	byIdx := map[int32]*py.Dict{}
+	for _, it := range l.Items {
+		d, _ := it.(*py.Dict)
+		name := d.Str("example_abbr")
+		if n, err := strconv.Atoi(name[strings.LastIndexByte(name, '_')+1:]); err == nil {
+			byIdx[int32(n)] = d
 		}
 	}
-	return func(int) *py.Dict { return nil }
+	return func(i int) *py.Dict {
+		if i >= len(f.idx) {
+			return nil
+		}
+		d := byIdx[f.idx[i]]
+		if d == nil {
+			return nil
+		}
+		repeat := i / max(1, len(f.idx)/f.n)
+		out := py.NewDict()
+		for _, e := range d.Entries() {
+			v := e.Val
+			if l, ok := v.(*py.List); ok {
+				if l.Len() != f.n {
+					continue // a replica had no answer: which one is not said
+				}
+				v = l.Items[repeat]
+			}
+			out.Set(e.Key, v)
+		}
+		return out
+	}
 }
 
 // verdict reads OpenCompass's details of one row: the first of the flags that

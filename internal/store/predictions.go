@@ -103,6 +103,22 @@ func (r *Run) Predictions(modelAbbr, dataset string, log *slog.Logger) (*Predict
 	return p, nil
 }
 
+// PredictionsDigest is the Digest that Predictions would give, without reading
+// records that are settled as their statement says. The error is an
+// *IncompleteError when rows lack or nothing is there.
+func (r *Run) PredictionsDigest(modelAbbr, dataset string) (string, error) {
+	if s := r.settled(modelAbbr, dataset); s != nil {
+		if sum, err := r.fileDigest(r.PredictionsPath(modelAbbr, dataset)); err == nil && sum == s.JSON.SHA256 {
+			return s.Records.SHA256, nil
+		}
+	}
+	p, err := r.Predictions(modelAbbr, dataset, nil)
+	if err != nil {
+		return "", err
+	}
+	return p.Digest, p.Close()
+}
+
 // All gives the records in row order, one at a time.
 func (p *Predictions) All() iter.Seq2[infer.Record, error] {
 	return func(yield func(infer.Record, error) bool) {

@@ -21,10 +21,11 @@ const evaluatorVersion = "1"
 
 // EvalHash is what a result depends on besides the predictions: how answers
 // are extracted and judged, and the references.
-func EvalHash(set *dataset.Set, ds, m *py.Dict, details bool) (string, error) {
+// content is the dataset's content version (dataset.Set.Content).
+func EvalHash(content string, ds, m *py.Dict, details bool) (string, error) {
 	return valueHash(py.DictOf(
 		"v", evaluatorVersion, "eval", ds.Get("eval_cfg"), "model_postprocessor", m.Get("pred_postprocessor"),
-		"data", set.Content, "n", ds.Get("n"), "k", ds.Get("k"), "details", details))
+		"data", content, "n", ds.Get("n"), "k", ds.Get("k"), "details", details))
 }
 
 // eval scores one dataset: the pipeline of OpenCompass's OpenICLEvalTask
@@ -46,7 +47,14 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 		return Outcome{}, err
 	}
 	defer preds.Close()
-	hash, err := EvalHash(set, ds, m, x.m.Options.DumpDetails)
+	// References are those of the data that is there now: answers to other rows
+	// would be judged by them.
+	if in := preds.Inputs; in != nil && in.Data != set.Content {
+		return Outcome{}, &Failure{Kind: KindConfig, Reason: "other data",
+			Message: fmt.Sprintf("the predictions of %s/%s were made from other data, or with another reader_cfg, than there is now", x.m.ModelAbbr, u.Abbr),
+			Hint:    "infer again: run without -m eval"}
+	}
+	hash, err := EvalHash(set.Content, ds, m, x.m.Options.DumpDetails)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -30,6 +30,20 @@ func register(c class, name string) {
 			_, err := parseOptions(cfg, c)
 			return err
 		},
+		Identify: func(ctx context.Context, cfg *py.Dict, env model.Env) (model.Identity, error) {
+			o, err := parseOptions(cfg, c)
+			if err != nil {
+				return model.Identity{}, err
+			}
+			return identify(ctx, o, env)
+		},
+		Tokenizer: func(ctx context.Context, cfg *py.Dict, env model.Env) (model.Tokenizer, error) {
+			o, err := parseOptions(cfg, c)
+			if err != nil {
+				return nil, err
+			}
+			return openTokenizer(ctx, o, env)
+		},
 		Notes: func(cfg *py.Dict) []*source.Diagnostic {
 			o, _ := parseOptions(cfg, c) // Check has the errors
 			return o.notes

@@ -149,7 +149,9 @@ func (m *Model) Score(ctx context.Context, r model.ScoreRequest) (model.ScoreRes
 		limit = m.maxSeqLen
 	}
 	out := model.ScoreResponse{TokenIDs: ids, PadID: m.padID, HasPad: m.hasPad}
-	if out.TokenIDs, err = m.truncate(r.Text, ids, limit); err != nil {
+	if m.opts.dropMiddle && len(ids) > limit {
+		out.TokenIDs = bothEnds(ids, limit)
+	} else if out.TokenIDs, err = m.truncate(r.Text, ids, limit); err != nil {
 		return model.ScoreResponse{}, err
 	}
 	out.Truncated = len(out.TokenIDs) < len(ids)
@@ -160,9 +162,20 @@ func (m *Model) Score(ctx context.Context, r model.ScoreRequest) (model.ScoreRes
 		}
 		out.ContextTokens = len(before)
 	}
+	if n := r.FillTo - len(out.TokenIDs); n > 0 && m.hasPad {
+		fill := slices.Repeat([]int32{m.padID}, n)
+		if m.opts.padLeft {
+			out.TokenIDs = append(fill, out.TokenIDs...)
+		} else {
+			out.TokenIDs = append(out.TokenIDs[:len(out.TokenIDs):len(out.TokenIDs)], fill...)
+		}
+	}
 	pads := 0
-	if m.padded && m.hasPad {
-		pads = max(0, r.PadTo-len(out.TokenIDs))
+	if m.hasPad && m.opts.padLeft {
+		out.Pads = max(0, r.PadTo-len(out.TokenIDs))
+		if m.padded {
+			pads = out.Pads
+		}
 	}
 	out.LogProbs, err = m.scoreIDs(ctx, out.TokenIDs, pads)
 	if pads > 0 && len(out.LogProbs) > 0 {
@@ -238,7 +251,7 @@ func (m *Model) Generate(ctx context.Context, r model.Request) (model.Response, 
 	for i := range jobs {
 		ids := make([]int32, len(prompt), len(prompt)+min(maxOut, 256))
 		copy(ids, prompt)
-		jobs[i] = &genJob{ids: ids, prompt: len(prompt), max: maxOut, min: r.MinTokens, eos: m.eos,
+		jobs[i] = &genJob{ids: ids, prompt: len(prompt), max: maxOut, min: max(r.MinTokens, m.opts.minOutLen), eos: m.eos,
 			choose: newSampler(choose, uint64(seed)+uint64(i)<<32^textSeed(prompt)), stopped: m.stopper(stop)}
 		go func() { errs <- m.sched.generate(ctx, jobs[i]) }()
 	}
@@ -253,7 +266,11 @@ func (m *Model) Generate(ctx context.Context, r model.Request) (model.Response, 
 	for _, j := range jobs {
 		out := j.ids[len(prompt):]
 		resp.OutputTokens += len(out)
-		resp.Texts = append(resp.Texts, m.text(out, stop))
+		text := m.tok.Decode(out, true)
+		if m.opts.wholeText { // the prompt's characters are counted before it was shortened
+			text = runesFrom(m.tok.Decode(j.ids, true), utf8.RuneCountInString(r.Text))
+		}
+		resp.Texts = append(resp.Texts, m.cut(text, stop))
 	}
 	resp.FinishReason = jobs[0].reason
 	return resp, nil
@@ -278,7 +295,7 @@ func (m *Model) prompt(r model.Request, maxOut int) ([]int32, error) {
 	if limit == 0 {
 		limit = m.maxSeqLen
 	}
-	if m.opts.leaveRoom {
+	if m.opts.leaveRoom && !r.Batched {
 		if limit -= maxOut; limit <= 0 {
 			return nil, &model.SampleError{Reason: "context_length",
 				Err: fmt.Errorf("max_out_len %d leaves no room for the prompt in max_seq_len %d", maxOut, limit+maxOut)}
@@ -287,11 +304,10 @@ func (m *Model) prompt(r model.Request, maxOut int) ([]int32, error) {
 	if len(ids) <= limit {
 		return ids, nil
 	}
-	half := limit / 2
-	switch {
+	switch half := limit / 2; {
 	case m.opts.dropMiddle:
-		return append(append([]int32(nil), ids[:half]...), ids[len(ids)-half:]...), nil
-	case m.opts.midMode:
+		return bothEnds(ids, limit), nil
+	case m.opts.midMode && !r.Batched:
 		text := m.tok.Decode(ids[:half], true) + m.tok.Decode(ids[len(ids)-half:], true)
 		if ids, err = m.encode(text); err != nil {
 			return nil, err
@@ -299,6 +315,12 @@ func (m *Model) prompt(r model.Request, maxOut int) ([]int32, error) {
 		return m.truncate(text, ids, limit)
 	}
 	return m.truncate(r.Text, ids, limit)
+}
+
+// bothEnds keeps n ids, half of them from each end; the odd one is from the
+// end.
+func bothEnds(ids []int32, n int) []int32 {
+	return append(append([]int32(nil), ids[:n/2]...), ids[len(ids)-(n-n/2):]...)
 }
 
 // stopper tells whether one of the stop strings has appeared in what was
@@ -332,9 +354,19 @@ func containsAny(text string, stop []string) bool {
 	return false
 }
 
-// text is the answer: special tokens left out, cut at the first stop string.
-func (m *Model) text(out []int32, stop []string) string {
-	text := m.tok.Decode(out, true)
+// runesFrom is s without its first n code points.
+func runesFrom(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[i:]
+		}
+		n--
+	}
+	return ""
+}
+
+// cut ends an answer at the first stop string.
+func (m *Model) cut(text string, stop []string) string {
 	if m.opts.endStr != "" {
 		text, _, _ = strings.Cut(text, m.opts.endStr)
 	}

@@ -4,20 +4,15 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 	"sync"
-	"time"
 
 	"sextant/internal/model"
 	"sextant/internal/model/checkpoint"
 	"sextant/internal/model/engine/compute"
-	"sextant/internal/model/hub"
 	"sextant/internal/model/tokenizer"
 )
 
@@ -50,7 +45,7 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 	var hashErr error
 	var hashing sync.WaitGroup
 	hashing.Go(func() {
-		hash, hashErr = checkpoint.Hash(ctx, folder.FS, checkpoint.HashOptions{Root: folder.Dir, CacheFile: hashCache(env), Now: time.Now})
+		hash, hashErr = weightHash(ctx, folder, env)
 	})
 	defer hashing.Wait()
 	isa := ""
@@ -73,11 +68,11 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 		m.Close()
 		return nil, loadError(o.path, hashErr)
 	}
+	var other *tokenizer.Tokenizer
 	if tokFolder != folder {
-		sum := sha256.Sum256([]byte(hash + " " + m.tok.(*tokenizer.Tokenizer).Hash()))
-		hash = hex.EncodeToString(sum[:])
+		other = m.tok.(*tokenizer.Tokenizer)
 	}
-	m.identity = model.Identity{Name: o.path, Hash: hash, ComputeType: "float32", Backend: "engine"}
+	m.identity = identityOf(o, hash, other)
 	m.log = env.Log
 	if env.Log != nil {
 		env.Log.Debug("model loaded", "path", o.path, "instructions", dev.ISA(), "positions", m.positions, "vocabulary", m.vocab)
@@ -86,32 +81,6 @@ func open(ctx context.Context, o options, env model.Env) (model.Model, error) {
 		}
 	}
 	return m, nil
-}
-
-// resolve finds the folder of a model.
-func resolve(ctx context.Context, path, revision string, env model.Env) (*hub.Model, error) {
-	m, err := hub.Resolve(ctx, path, hub.Options{Getenv: env.Getenv, HomeDir: env.HomeDir, Offline: env.Offline, Revision: revision, Log: env.Log})
-	var e *hub.Error
-	if errors.As(err, &e) {
-		return nil, &model.EndpointError{Err: err, Hint: e.Hint}
-	}
-	return m, err
-}
-
-// hashCache is the file that remembers hashes of large weights, "" without a
-// home.
-func hashCache(env model.Env) string {
-	dir := ""
-	if env.Getenv != nil {
-		dir = env.Getenv("XDG_CACHE_HOME")
-	}
-	if dir == "" && env.HomeDir != "" {
-		dir = filepath.Join(env.HomeDir, ".cache")
-	}
-	if dir == "" {
-		return ""
-	}
-	return filepath.Join(dir, "sextant", "hashes.jsonl")
 }
 
 // openFolder loads weights and tokenizer at the same time and starts the

@@ -19,6 +19,7 @@ type options struct {
 
 	maxSeqLen  int // tokens of a prompt; 0: what the model's config says
 	maxOutLen  int // tokens of an answer when a request does not say
+	minOutLen  int // fewest tokens of an answer, whatever a request says
 	stop       []string
 	endStr     string // legacy classes: the answer is cut here
 	padID      *int   // pad_token_id; negative counts from the end of the vocabulary
@@ -31,6 +32,8 @@ type options struct {
 	// Where the two families of classes differ.
 	truncateLeft bool // HuggingFaceBaseModel; the others cut the end off
 	leaveRoom    bool // the others also leave room for the answer
+	padLeft      bool // side on which a batch is padded
+	wholeText    bool // extract_pred_after_decode: the answer is what the text has after as many characters as the prompt's
 }
 
 // class is what tells the registered classes apart.
@@ -145,7 +148,7 @@ func (p *parser) float(key string, def float64) float64 {
 // parseOptions reads a model dict; the error is a source.List.
 func parseOptions(d *py.Dict, c class) (options, error) {
 	p := &parser{d: d}
-	o := options{truncateLeft: c.base, leaveRoom: !c.base}
+	o := options{truncateLeft: c.base, padLeft: c.base, leaveRoom: !c.base}
 	if o.path = p.str("path"); o.path == "" && len(p.errs) == 0 {
 		p.errs = append(p.errs, source.Errorf(d.At, "the model has no path").WithHint("path is a folder with config.json and weights, or the id of a model on the hub"))
 	}
@@ -165,14 +168,25 @@ func parseOptions(d *py.Dict, c class) (options, error) {
 			p.fail("pad_token_id", "", "pad_token_id must be a whole number, not %s", py.Repr(v))
 		}
 	}
-	o.dropMiddle = p.bool("drop_middle")
+	if c.base {
+		o.dropMiddle = p.bool("drop_middle")
+	} else {
+		o.wholeText = p.bool("extract_pred_after_decode")
+	}
 	switch mode := p.str("mode"); mode {
 	case "", "none":
 	case "mid":
-		o.midMode = !c.base
-		o.dropMiddle = o.dropMiddle || c.base
+		if o.midMode = !c.base; c.base {
+			o.notes = append(o.notes, source.Errorf(d.PosOf("mode"), "HuggingFaceBaseModel has no mode; long prompts lose their beginning").
+				WithHint("drop_middle=True keeps both ends"))
+		}
 	default:
 		p.fail("mode", "", `mode must be "none" or "mid", not %q`, mode)
+	}
+	p.tokenizerKwargs(&o)
+	if !c.base && !o.padLeft && p.bool("batch_padding") {
+		o.notes = append(o.notes, source.Errorf(d.PosOf("batch_padding"), "texts are continued as if each were alone; OpenCompass would continue short ones behind padding").
+			WithHint("tokenizer_kwargs=dict(padding_side='left') gives both programs the same answers"))
 	}
 	if p.d.Get("peft_path") != nil {
 		p.fail("peft_path", "merge the adapter into the weights, or serve the model with vLLM", "the engine does not load adapters")
@@ -190,6 +204,27 @@ func parseOptions(d *py.Dict, c class) (options, error) {
 var dtypes = map[string]bool{
 	"auto": true, "None": true, "torch.float": true, "float": true, "torch.float32": true, "float32": true,
 	"torch.float16": false, "float16": false, "torch.half": false, "half": false, "torch.bfloat16": false, "bfloat16": false,
+}
+
+// tokenizerKwargs reads the sides on which texts are cut and padded.
+func (p *parser) tokenizerKwargs(o *options) {
+	d := p.dict("tokenizer_kwargs")
+	if d == nil {
+		return
+	}
+	q := &parser{d: d}
+	side := func(key string, left *bool) {
+		switch v := q.str(key); v {
+		case "":
+		case "left", "right":
+			*left = v == "left"
+		default:
+			q.fail(key, "", `%s must be "left" or "right", not %q`, key, v)
+		}
+	}
+	side("padding_side", &o.padLeft)
+	side("truncation_side", &o.truncateLeft)
+	p.errs = append(p.errs, q.errs...)
 }
 
 func (p *parser) modelKwargs(o *options) {
@@ -246,6 +281,7 @@ func (p *parser) generationKwargs(o *options) {
 	if n := q.positive("max_new_tokens"); n > 0 {
 		o.maxOutLen = n
 	}
+	o.minOutLen = q.positive("min_new_tokens")
 	if n := q.positive("num_beams"); n > 1 {
 		q.fail("num_beams", "", "the engine does not search with beams")
 	}
