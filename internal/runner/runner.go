@@ -187,63 +187,99 @@ func (t *Tracker) Plan(workers int) []*Work {
 }
 
 // PlanGuided is Plan for workers that take the next work when they are done
-// with one: the dearest tasks first, and bundles that become smaller towards the
-// end, so that workers of unequal speed end at about the same time. Grouped
-// tasks and those that need accelerators are as in Plan, but dearest first.
+// with one: the dearest first, and bundles that become smaller towards the end,
+// so that workers of unequal speed end at about the same time. The units of a
+// task may go to several workers, for the cut of a task is not made for these
+// workers. Grouped tasks and those that need accelerators are as in Plan.
 func (t *Tracker) PlanGuided(workers int) []*Work {
 	workers = max(workers, 1)
-	cost := func(i int) int { return max(t.stage.Tasks[i].Cost, 1) }
+	type item struct {
+		refs []unitRef // a unit, or all units of a task that stays whole
+		k    *task.Task
+		key  string
+		cost int
+	}
+	var items []item
 	left := map[string]int{} // cost not yet given out, by model
-	var order, alone []int
 	for i := range t.stage.Tasks {
-		if k := &t.stage.Tasks[i]; t.key(k) == "" {
-			left[k.ModelAbbr] += cost(i)
-			alone = append(alone, i)
-		} else {
-			order = append(order, i) // tasks of a group stay in their order
+		k := &t.stage.Tasks[i]
+		x := item{k: k, key: t.key(k)}
+		spread := x.key == "" && k.NumGPUs == 0
+		for u := range k.Units {
+			ref := unitRef{i, u}
+			if t.adopted[ref] {
+				continue
+			}
+			cost := max(k.Units[u].Cost, 1)
+			if spread {
+				left[k.ModelAbbr] += cost
+				items = append(items, item{[]unitRef{ref}, k, "", cost})
+				continue
+			}
+			x.refs, x.cost = append(x.refs, ref), x.cost+cost
+		}
+		if len(x.refs) > 0 {
+			items = append(items, x)
 		}
 	}
-	sort.SliceStable(alone, func(a, b int) bool { return cost(alone[a]) > cost(alone[b]) })
-	order = append(order, alone...)
+	sort.SliceStable(items, func(a, b int) bool {
+		if items[a].key != items[b].key {
+			return items[a].key > items[b].key // groups first, each in its order
+		}
+		return items[a].key == "" && items[a].cost > items[b].cost
+	})
 	type bundle struct {
-		w            *Work
-		cost, target int
-		tasks        int
+		w                 *Work
+		cost, target, len int
 	}
 	var all []*bundle
 	open := map[string]*bundle{}
-	for _, i := range order {
-		k := &t.stage.Tasks[i]
-		key := t.key(k)
-		slot := "g" + key
-		if key == "" {
-			slot = "m" + k.ModelAbbr
+	for _, x := range items {
+		slot := "g" + x.key
+		if x.key == "" {
+			slot = "m" + x.k.ModelAbbr
 		}
 		b := open[slot]
-		if b == nil || key == "" && (k.NumGPUs > 0 || b.cost+cost(i) > b.target || b.tasks >= maxBundle) {
-			b = &bundle{w: t.newWork(k, key), target: left[k.ModelAbbr] / (workers * 4)}
+		if b == nil || x.key == "" && (x.k.NumGPUs > 0 || b.cost+x.cost > b.target || b.len >= maxBundle) {
+			b = &bundle{w: t.newWork(x.k, x.key), target: left[x.k.ModelAbbr] / (workers * 3)}
 			open[slot] = b
 			all = append(all, b)
 		}
-		b.tasks++
-		b.cost += cost(i)
-		if key == "" {
-			left[k.ModelAbbr] -= cost(i)
+		b.len++
+		b.cost += x.cost
+		if x.key == "" && x.k.NumGPUs == 0 {
+			left[x.k.ModelAbbr] -= x.cost
 		}
-		b.w.NumGPUs, b.w.NumProcs = max(b.w.NumGPUs, k.NumGPUs), max(b.w.NumProcs, k.NumProcs)
-		for u := range k.Units {
-			if !t.adopted[unitRef{i, u}] {
-				b.w.Units = append(b.w.Units, k.Units[u])
-				b.w.refs = append(b.w.refs, unitRef{i, u})
-			}
-		}
+		b.w.NumGPUs, b.w.NumProcs = max(b.w.NumGPUs, x.k.NumGPUs), max(b.w.NumProcs, x.k.NumProcs)
+		b.w.refs = append(b.w.refs, x.refs...)
 	}
 	sort.SliceStable(all, func(a, b int) bool { return all[a].cost > all[b].cost })
 	var out []*Work
-	for _, b := range all {
-		if len(b.w.Units) > 0 {
-			out = append(out, b.w)
+	first := map[string]int{} // datasets in the order of the stage
+	for _, k := range t.stage.Tasks {
+		for _, u := range k.Units {
+			if _, ok := first[u.Abbr]; !ok {
+				first[u.Abbr] = len(first)
+			}
 		}
+	}
+	for _, b := range all {
+		if b.w.Key == "" {
+			// Parts of a dataset come together: it is read once.
+			unit := func(i int) *task.Unit { r := b.w.refs[i]; return &t.stage.Tasks[r.task].Units[r.unit] }
+			sort.SliceStable(b.w.refs, func(i, j int) bool {
+				if x, y := unit(i), unit(j); x.Abbr != y.Abbr {
+					return first[x.Abbr] < first[y.Abbr]
+				} else {
+					return x.Start < y.Start
+				}
+			})
+		}
+		for _, r := range b.w.refs {
+			b.w.Units = append(b.w.Units, t.stage.Tasks[r.task].Units[r.unit])
+		}
+		b.w.Log = b.w.Units[0].Log
+		out = append(out, b.w)
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type Tracker struct {
 type taskState struct {
 	units    []unitState
 	started  bool
+	told     int  // the attempt whose start was told
 	ended    bool // TaskFinished or TaskFailed was told
 	tries    int
 	failure  *task.Failure
@@ -114,21 +115,35 @@ func (t *Tracker) Forward(w *Work, e event.Event) {
 			return
 		}
 		t.mu.Lock()
+		ts := &t.tasks[i]
+		known := false
 		if e.Kind == event.TaskStarted {
-			t.tasks[i].started = true
-			e.Attempt = t.tasks[i].tries + 1
-		} else if t.tasks[i].ended {
-			t.mu.Unlock()
-			return
-		} else {
-			t.tasks[i].ended = true
+			e.Attempt = ts.tries + 1
+			known = ts.told >= e.Attempt // by another worker that has units of it
+			ts.started, ts.told = true, e.Attempt
+		} else if known = ts.ended || !w.whole(i, len(ts.units)); !known {
+			ts.ended = true
 		}
 		t.mu.Unlock()
+		if known {
+			return
+		}
 	}
 	if e.Model == "" {
 		e.Model = w.ModelAbbr
 	}
 	t.emit(e)
+}
+
+// whole reports whether w has all n units of a task. Where it has not, what it
+// says of the task's end is not the end: Ended tells it.
+func (w *Work) whole(task, n int) bool {
+	for _, r := range w.refs {
+		if r.task == task {
+			n--
+		}
+	}
+	return n == 0
 }
 
 func (t *Tracker) taskOf(w *Work, name string) int {

@@ -45,8 +45,8 @@ func Inputs(content string, ds, m *py.Dict, id model.Identity, cuts []int) (stor
 	}
 	settings.Set("n", ds.Get("n"))
 	settings.Set("model", infer.AnswerSettings(m))
-	if cl, err := model.Classes.Lookup(m.Str("type")); err == nil && cl.Scoring == model.ScoreHFBase && strings.Contains(inf.Dict("inferencer").Str("type"), "PPL") {
-		// the one case in which the batch is part of the question
+	if cl, err := model.Classes.Lookup(m.Str("type")); err == nil && infer.InBatches(cl, m, strings.Contains(inf.Dict("inferencer").Str("type"), "Gen")) {
+		// the batch is part of the question
 		if n := batchSize(inf.Dict("inferencer"), m); n > 1 {
 			at := py.NewList()
 			for _, c := range cuts {

@@ -30,9 +30,6 @@ type Task struct {
 	Units     []Unit
 	NumGPUs   int // accelerators that the task must have for itself
 	NumProcs  int // processes on them, 0 or 1 for one
-	// Cost is how much work it is compared with others, in any unit; 0: not
-	// known.
-	Cost int
 	// Log is where the output goes, relative to the run; the runner fills it
 	// in from the first unit when it is empty.
 	Log string
@@ -48,6 +45,9 @@ type Unit struct {
 	// Start and Stop say which of the rows that the reader selects belong to
 	// this part; Stop 0 means all. Stop may lie behind the last row.
 	Start, Stop int
+	// Cost is how much work the unit is compared with others, for the runner
+	// that plans; 0: not known. No part of a manifest.
+	Cost int
 	// Cuts are the rows at which OpenCompass would begin parts of the dataset,
 	// 0 left out: batches never reach across one. Empty for an uncut dataset.
 	Cuts []int
