@@ -17,7 +17,7 @@ const RendererVersion = "1"
 // lengths of answers belong to the inferencer that uses them.
 var notAnswers = map[string]bool{
 	"abbr": true, "summarizer_abbr": true, "summarizer": true, "type": true, "path": true,
-	"run_cfg": true, "batch_size": true, "batch_padding": true, "max_workers": true, "concurrency": true,
+	"run_cfg": true, "batch_size": true, "max_workers": true, "concurrency": true,
 	"query_per_second": true, "rpm_verbose": true, "verbose": true, "retry": true, "timeout": true,
 	"url": true, "openai_api_base": true, "openai_proxy_url": true, "http_client_cfg": true,
 	"pred_postprocessor": true, "tokenizer_only": true, "hf_cache_dir": true, "max_out_len": true, "min_out_len": true,

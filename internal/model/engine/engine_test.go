@@ -299,6 +299,12 @@ func TestOpenClass(t *testing.T) {
 	if id.Name != demo.Name || len(id.Hash) != 64 || id.ComputeType != "float32" || id.Backend != "engine" {
 		t.Errorf("%+v", id)
 	}
+	if closed, err := c.Identify(context.Background(), py.DictOf("path", demo.Name), model.Env{}); err != nil || closed != id {
+		t.Errorf("without opening it the model is %+v, %v", closed, err)
+	}
+	if none, err := c.Identify(context.Background(), py.DictOf("path", "no/such"), model.Env{}); err != nil || none != (model.Identity{}) {
+		t.Errorf("a model that is not here: %+v, %v", none, err)
+	}
 	if l := m.Limits(); l.InFlight < 64 || !l.SharedPrefixes || l.MaxSeqLen != 512 {
 		t.Errorf("%+v", l)
 	}
