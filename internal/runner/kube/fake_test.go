@@ -142,3 +142,7 @@ func TestSuite(t *testing.T) {
 		return New(o)
 	})
 }
+
+func hostVolume(name, dir string) []corev1.Volume {
+	return []corev1.Volume{{Name: name, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}}}}
+}

@@ -45,19 +45,15 @@ func runID(dir string) string {
 // jobName is the same for the same run, stage, epoch and number. Pods append
 // the index and five letters, and all of it may have 63.
 func jobName(dir, stage string, epoch, n int) string {
-	run := strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '-'
-	}, path.Base(dir)), "-")
+	words := strings.FieldsFunc(strings.ToLower(path.Base(dir)), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	run := strings.Join(words, "-")
 	if len(run) > 15 {
-		run = strings.Trim(run[:15], "-")
+		run = strings.TrimRight(run[:15], "-")
 	}
-	return strings.ReplaceAll(fmt.Sprintf("sextant-%s-%s-%s-%d-%d", run, runID(dir)[:6], stage, epoch, n), "--", "-")
+	if run != "" {
+		run += "-"
+	}
+	return fmt.Sprintf("sextant-%s%s-%s-%d-%d", run, runID(dir)[:6], stage, epoch, n)
 }
 
 func selector(dir, stage string) string {

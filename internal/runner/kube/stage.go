@@ -363,6 +363,9 @@ func (s *stageRun) slot(ctx context.Context, x *slot, info jobInfo, known, up bo
 	case !final && x.lostAt.IsZero() && waited < s.o.FileGrace && (!has || pod.code >= 0 && pod.code <= 128 || pod.code == 130):
 		return nil // its last words may not be seen here yet
 	}
+	if !has {
+		pod, has = s.view.buriedOf(podKey{x.job.name, x.index, restart})
+	}
 	return s.attempt(ctx, x, st, final, pod, has, up)
 }
 
@@ -535,7 +538,7 @@ func (s *stageRun) finish(ctx context.Context, err error) {
 			j.finished = known && info.finished
 			busy = busy || known && !j.gone && !j.suspended && !j.finished && !j.cut
 		}
-		if !busy || !time.Now().Before(end) || !s.view.answers() {
+		if !busy && s.view.answers() || !time.Now().Before(end) {
 			break
 		}
 		select {

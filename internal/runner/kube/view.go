@@ -30,6 +30,7 @@ type view struct {
 	jobs    map[string]jobInfo
 	pods    map[podKey]podInfo
 	byName  map[string]podKey
+	buried  map[podKey]podInfo   // what was last known of pods that are gone
 	fails   map[string]time.Time // by what is watched: since when it cannot be
 	told    bool
 	synced  map[string]time.Time // when what is watched was last listed
@@ -69,7 +70,7 @@ type jobInfo struct {
 func newView(a api, selector string, resync time.Duration, note func(string, ...any)) *view {
 	return &view{
 		api: a, selector: selector, resync: resync, note: note, change: make(chan struct{}, 1),
-		jobs: map[string]jobInfo{}, pods: map[podKey]podInfo{}, byName: map[string]podKey{}, fails: map[string]time.Time{}, synced: map[string]time.Time{},
+		jobs: map[string]jobInfo{}, pods: map[podKey]podInfo{}, byName: map[string]podKey{}, buried: map[podKey]podInfo{}, fails: map[string]time.Time{}, synced: map[string]time.Time{},
 	}
 }
 
@@ -226,6 +227,14 @@ func (v *view) podOf(k podKey) (podInfo, bool) {
 	return p, ok
 }
 
+// buriedOf is what was last known of a pod that is gone.
+func (v *view) buriedOf(k podKey) (podInfo, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p, ok := v.buried[k]
+	return p, ok
+}
+
 // podsOf are the pods of a Job.
 func (v *view) podsOf(job string) []podInfo {
 	v.mu.Lock()
@@ -306,6 +315,11 @@ func (v *view) listPods(ctx context.Context) (string, error) {
 	for i := range all {
 		v.put(&all[i], old)
 	}
+	for k, p := range old {
+		if _, there := v.pods[k]; !there {
+			v.buried[k] = p
+		}
+	}
 	return version, nil
 }
 
@@ -318,6 +332,9 @@ func (v *view) pod(t watch.EventType, o runtime.Object) {
 	if t == watch.Deleted {
 		if k, ok := v.byName[p.Name]; ok {
 			delete(v.byName, p.Name)
+			if _, last, ok := readPod(p); ok {
+				v.buried[k] = last
+			}
 			if v.pods[k].name == p.Name {
 				delete(v.pods, k)
 			}

@@ -298,3 +298,16 @@ func (k *kubelet) env(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 	}
 	return env, nil
 }
+
+// Signal sends a signal to the process of a pod.
+func (c *Cluster) Signal(pod string, sig syscall.Signal) bool { return c.kubelet.signal(pod, sig) }
+
+// Evict ends a pod as a drained node does: Kubernetes does not charge it.
+func (c *Cluster) Evict(ctx context.Context, pod string) error {
+	if err := c.kubelet.update(ctx, pod, func(p *corev1.Pod) {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI"})
+	}); err != nil {
+		return err
+	}
+	return c.Client.CoreV1().Pods(Namespace).Delete(ctx, pod, metav1.DeleteOptions{})
+}

@@ -118,9 +118,6 @@ func Real(t testing.TB, environ []string) *Cluster {
 	return &Cluster{Client: cs, Kubeconfig: kubeconfig, kubelet: k, real: p}
 }
 
-// Signal sends a signal to the process of a pod.
-func (c *Cluster) Signal(pod string, sig syscall.Signal) bool { return c.kubelet.signal(pod, sig) }
-
 // StopAPI kills the API server; its etcd keeps what it knew.
 func (c *Cluster) StopAPI() {
 	p := c.real
@@ -179,7 +176,7 @@ current-context: x
 	}
 	p.etcd = fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2])
-	if err := p.background1("etcd", "etcd", "--data-dir", p.path("etcd"), "--listen-client-urls", p.etcd, "--advertise-client-urls", p.etcd,
+	if err := p.spawn("etcd", "etcd", "--data-dir", p.path("etcd"), "--listen-client-urls", p.etcd, "--advertise-client-urls", p.etcd,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer, "--unsafe-no-fsync"); err != nil {
 		return "", err
 	}
@@ -190,7 +187,7 @@ current-context: x
 	if err := p.startAPI(); err != nil {
 		return "", err
 	}
-	return kubeconfig, p.background1("kcm", filepath.Join(p.bin, "kube-controller-manager"), "--kubeconfig="+kubeconfig,
+	return kubeconfig, p.spawn("kcm", filepath.Join(p.bin, "kube-controller-manager"), "--kubeconfig="+kubeconfig,
 		"--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
 		"--controllers=job-controller,ttl-after-finished-controller,garbage-collector-controller,pod-garbage-collector-controller",
 		"--leader-elect=false", fmt.Sprintf("--secure-port=%d", ports[3]), "--bind-address=127.0.0.1", "--cert-dir="+p.path("kcm-certs"),
@@ -211,7 +208,7 @@ func (p *processes) command(log, name string, args ...string) (*exec.Cmd, error)
 	return c, c.Start()
 }
 
-func (p *processes) background1(log, name string, args ...string) error {
+func (p *processes) spawn(log, name string, args ...string) error {
 	c, err := p.command(log, name, args...)
 	if err != nil {
 		return err

@@ -1,0 +1,522 @@
+//go:build linux
+
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"sextant/internal/event"
+	"sextant/internal/py"
+	"sextant/internal/runner"
+	"sextant/internal/runner/kube/kubetest"
+	"sextant/internal/runner/runnertest"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+// place is a cluster and how to reach and cut it.
+type place struct {
+	c       *kubetest.Cluster
+	options func() Options
+	cut     func()
+	mend    func(*testing.T)
+}
+
+func fakePlace(t *testing.T) *place {
+	a := &fakeAPI{c: kubetest.Fake(t, runnertest.Environ())}
+	return &place{
+		c: a.c, cut: func() { a.down.Store(true) }, mend: func(*testing.T) { a.down.Store(false) },
+		options: func() Options {
+			o := options(runnertest.Setup{Workers: 4, Command: os.Args[:1], LostAfter: 30 * time.Second, Grace: time.Second})
+			o.connection = a
+			return o
+		},
+	}
+}
+
+func realPlace(t *testing.T) *place {
+	c := kubetest.Real(t, runnertest.Environ())
+	return &place{
+		c: c, cut: c.StopAPI, mend: func(t *testing.T) {
+			if err := c.StartAPI(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		options: func() Options {
+			o := options(runnertest.Setup{Workers: 4, Command: os.Args[:1], LostAfter: 30 * time.Second, Grace: time.Second})
+			o.Kubeconfig, o.Resync, o.Patience = c.Kubeconfig, 10*time.Second, 30*time.Second
+			o.VolumeMounts[0].Name = "all"
+			o.Volumes = hostVolume("all", "/")
+			return o
+		},
+	}
+}
+
+// TestFake and TestReal are the same scenarios.
+func TestFake(t *testing.T) { scenarios(t, fakePlace(t)) }
+
+func TestReal(t *testing.T) { scenarios(t, realPlace(t)) }
+
+func scenarios(t *testing.T, p *place) {
+	t.Run("together", func(t *testing.T) {
+		for _, s := range []struct {
+			name string
+			f    func(*testing.T, *place)
+		}{
+			{"four workers", fourWorkers}, {"killed", killed}, {"fails for good", failsForGood}, {"mistake", mistake}, {"restarted coordinator", restarted},
+			{"other work", otherWork}, {"evicted", evicted}, {"drain", drained}, {"cancel", cancelled}, {"deleted by somebody", deletedBySomebody},
+		} {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				s.f(t, p)
+			})
+		}
+	})
+	t.Run("outage", func(t *testing.T) { outage(t, p) })
+}
+
+// bench is one run.
+type bench struct {
+	t     *testing.T
+	p     *place
+	o     Options
+	run   *store.Run
+	rec   *runnertest.Recorder
+	stage runner.Stage
+}
+
+var secretModel = py.DictOf("abbr", "m", "type", "Fake", "key", "sk-very-secret")
+
+func newBench(t *testing.T, p *place, workers int, tasks ...task.Task) *bench {
+	t.Helper()
+	run, err := store.Create(t.TempDir(), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Close() })
+	b := &bench{t: t, p: p, run: run, rec: runnertest.NewRecorder(), o: p.options()}
+	b.o.MaxNumWorkers = workers
+	b.stage = runner.Stage{Name: task.Infer, Run: run, Epoch: 1, Tasks: tasks, Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}}
+	return b
+}
+
+func dataset(name string, rows int, behave ...py.Value) task.Task {
+	d := py.DictOf("abbr", name, "rows", rows)
+	for i := 0; i+1 < len(behave); i += 2 {
+		d.Set(behave[i], behave[i+1])
+	}
+	return task.Task{Name: "T[m/" + name + "]", Model: secretModel, ModelAbbr: "m", NumGPUs: 0, Units: []task.Unit{{Dataset: d, Abbr: name}}}
+}
+
+func (b *bench) exec(ctx context.Context) (runner.Report, error) {
+	st := b.stage
+	st.Tasks = append([]task.Task(nil), b.stage.Tasks...)
+	return New(b.o).Run(ctx, &st, b.rec)
+}
+
+func (b *bench) must() runner.Report {
+	b.t.Helper()
+	rep, err := b.exec(context.Background())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return rep
+}
+
+func (b *bench) asked(dataset string) int {
+	c, _ := os.ReadFile(filepath.Join(b.run.Dir(), "asked-"+dataset)) // none yet
+	return strings.Count(string(c), "\n")
+}
+
+func (b *bench) wait(what string, cond func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(60 * time.Second); !cond(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Errorf("waited in vain for %s; notes: %+v", what, b.notes())
+			return
+		}
+	}
+}
+
+func (b *bench) notes() string {
+	var out []string
+	for _, e := range b.rec.Of(event.Note) {
+		out = append(out, e.Text)
+	}
+	return strings.Join(out, "\n")
+}
+
+// pods are the names of the run's pods that are not at their end.
+func (b *bench) pods() []string {
+	l, err := b.p.c.Client.CoreV1().Pods(kubetest.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: labelRun + "=" + runID(b.run.Dir())})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var out []string
+	for _, p := range l.Items {
+		if p.Status.Phase != "Succeeded" && p.Status.Phase != "Failed" {
+			out = append(out, p.Name)
+		}
+	}
+	return out
+}
+
+// left are the Jobs, finished ones aside, and Secrets of the run.
+func (b *bench) left() (out []string) {
+	sel := metav1.ListOptions{LabelSelector: labelRun + "=" + runID(b.run.Dir())}
+	jobs, err := b.p.c.Client.BatchV1().Jobs(kubetest.Namespace).List(context.Background(), sel)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := range jobs.Items {
+		if !finishedJob(&jobs.Items[i]) && jobs.Items[i].DeletionTimestamp == nil {
+			out = append(out, "job "+jobs.Items[i].Name)
+		}
+	}
+	secrets, err := b.p.c.Client.CoreV1().Secrets(kubetest.Namespace).List(context.Background(), sel)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, s := range secrets.Items {
+		out = append(out, "secret "+s.Name)
+	}
+	records, _ := filepath.Glob(b.run.Path(recordDir, "*")) // the pattern is fine
+	return append(append(out, records...), b.pods()...)
+}
+
+func (b *bench) clean() {
+	b.t.Helper()
+	if l := b.left(); len(l) > 0 {
+		b.t.Errorf("left behind: %q", l)
+	}
+}
+
+func (b *bench) final() map[string]string {
+	b.t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(b.run.Path("predictions"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		c, err := os.ReadFile(p)
+		rel, _ := filepath.Rel(b.run.Dir(), p)
+		out[rel] = string(c)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// undisturbed are the final files when nothing happens on the way.
+func undisturbed(t *testing.T, p *place, tasks ...task.Task) map[string]string {
+	t.Helper()
+	b := newBench(t, p, 1, tasks...)
+	for _, x := range b.must().Tasks {
+		if x.State != task.Done {
+			t.Fatalf("%+v", x)
+		}
+	}
+	return b.final()
+}
+
+func (b *bench) same(want map[string]string) {
+	b.t.Helper()
+	if d := cmp.Diff(want, b.final()); d != "" {
+		b.t.Errorf("final files differ: %s", d)
+	}
+}
+
+func parts(name string, rows, n int) (out []task.Task) {
+	step := (rows + n - 1) / n
+	for i := range n {
+		k := dataset(name, rows)
+		part := fmt.Sprintf("%s_%d", name, i)
+		k.Name = "T[m/" + part + "]"
+		k.Units = []task.Unit{{Dataset: k.Units[0].Dataset, Abbr: name, Part: part, Start: i * step, Stop: (i + 1) * step}}
+		out = append(out, k)
+	}
+	return out
+}
+
+func fourWorkers(t *testing.T, p *place) {
+	want := undisturbed(t, p, dataset("a", 80))
+	b := newBench(t, p, 4, parts("a", 80, 8)...)
+	for _, x := range b.must().Tasks {
+		if x.State != task.Done || x.Tries != 0 {
+			t.Errorf("%+v", x)
+		}
+	}
+	b.same(want)
+	b.clean()
+	if n := b.asked("a"); n != 80 {
+		t.Errorf("%d rows asked for 80", n)
+	}
+	log, _ := os.ReadFile(b.run.Path("logs/infer/m/a_0.out"))
+	if !strings.Contains(string(log), "hello from a_0") {
+		t.Errorf("log: %q", log)
+	}
+	// No specification holds the secret, while workers had it.
+	ctx := context.Background()
+	jobs, err := p.c.Client.BatchV1().Jobs(kubetest.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods, err := p.c.Client.CoreV1().Pods(kubetest.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal([]any{jobs, pods})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pods.Items) < 8 || strings.Contains(string(text), "sk-very-secret") {
+		t.Errorf("%d pods; a specification holds the secret", len(pods.Items))
+	}
+}
+
+func killed(t *testing.T, p *place) {
+	want := undisturbed(t, p, dataset("a", 20))
+	b := newBench(t, p, 2, dataset("a", 20, "times", 1, "at", 7, "how", "kill"))
+	rep := b.must()
+	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 1 {
+		t.Errorf("%+v", x)
+	}
+	if e := b.rec.Of(event.TaskRetried); len(e) != 1 || !strings.Contains(e[0].Error, "killed by signal 9") {
+		t.Errorf("%+v", e)
+	}
+	b.same(want)
+	if n := b.asked("a"); n > 20 { // the one in flight is noted after the kill
+		t.Errorf("%d rows asked for 20", n)
+	}
+	b.clean()
+}
+
+func failsForGood(t *testing.T, p *place) {
+	b := newBench(t, p, 2, dataset("a", 10, "times", 100, "at", 3, "how", "fail same"), dataset("b", 5))
+	b.stage.Policy.Retries = 1
+	rep := b.must()
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 2 || x.Failure == nil {
+		t.Errorf("%+v", x)
+	}
+	if x := rep.Tasks[1]; x.State != task.Done {
+		t.Errorf("%+v", x)
+	}
+	if e := b.rec.Of(event.TaskFailed); len(e) != 1 || e[0].Log == "" {
+		t.Errorf("%+v", e)
+	}
+	log, _ := os.ReadFile(b.run.Path("logs/infer/m/a.out"))
+	if !strings.Contains(string(log), "--- attempt 2, pod sextant-") {
+		t.Errorf("log: %q", log)
+	}
+	b.clean()
+}
+
+// A mistake is not tried again, and does not hold up the stage for as long as
+// Kubernetes would wait before it starts the pod again.
+func mistake(t *testing.T, p *place) {
+	b := newBench(t, p, 2, dataset("a", 10, "times", 100, "at", 0, "how", "config"))
+	begin := time.Now()
+	rep := b.must()
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 1 {
+		t.Errorf("%+v", x)
+	}
+	if d := time.Since(begin); d > 8*time.Second {
+		t.Errorf("took %v", d)
+	}
+	b.clean()
+}
+
+// running waits until a worker has asked n rows and stands still, and returns
+// its pod.
+func (b *bench) still(dataset string, n int) string {
+	b.t.Helper()
+	b.wait("rows of "+dataset, func() bool { return b.asked(dataset) >= n })
+	var pods []string
+	b.wait("its pod", func() bool { pods = b.pods(); return len(pods) == 1 })
+	if len(pods) != 1 {
+		return "none"
+	}
+	return pods[0]
+}
+
+// A coordinator dies; the next finds the Job, asks nothing twice, and sees it
+// through.
+func restarted(t *testing.T, p *place) {
+	want := undisturbed(t, p, dataset("a", 20), dataset("b", 5), dataset("c", 5))
+	tasks := []task.Task{dataset("b", 5), dataset("a", 20, "times", 1, "at", 7, "how", "hang"), dataset("c", 5)}
+	b := newBench(t, p, 1, tasks...)
+	ctx, die := context.WithCancelCause(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.exec(ctx)
+		ended <- err
+	}()
+	pod := b.still("a", 7)
+	b.wait("the end of b", func() bool { return len(b.rec.Of(event.TaskFinished)) == 1 })
+	die(store.ErrLeaseLost)
+	if err := <-ended; !errors.Is(err, store.ErrLeaseLost) {
+		t.Fatal(err)
+	}
+	b.stage.Epoch, b.stage.Tasks = 2, tasks[1:] // b is complete
+	b.rec = runnertest.NewRecorder()
+	go func() {
+		b.wait("the job to be found", func() bool { return strings.Contains(b.notes(), "following it") })
+		p.c.Signal(pod, syscall.SIGCONT)
+	}()
+	rep := b.must()
+	for _, x := range rep.Tasks {
+		if x.State != task.Done || x.Tries != 0 || x.Reused != 0 {
+			t.Errorf("%+v", x)
+		}
+	}
+	b.same(want)
+	if n := b.asked("a") + b.asked("b") + b.asked("c"); n != 30 {
+		t.Errorf("%d rows asked for 30", n)
+	}
+	b.clean()
+}
+
+// What a coordinator that comes later wants in another way is stopped first.
+func otherWork(t *testing.T, p *place) {
+	b := newBench(t, p, 1, dataset("a", 20, "times", 1, "at", 7, "how", "hang"))
+	b.o.Grace = time.Second
+	ctx, die := context.WithCancelCause(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.exec(ctx)
+		ended <- err
+	}()
+	b.still("a", 7)
+	die(store.ErrLeaseLost)
+	<-ended
+	b.stage.Epoch, b.stage.Tasks = 2, []task.Task{dataset("a", 20)}
+	rep := b.must()
+	if x := rep.Tasks[0]; x.State != task.Done || x.Reused != 7 {
+		t.Errorf("%+v", x)
+	}
+	if !strings.Contains(b.notes(), "stopping job") {
+		t.Errorf("notes: %s", b.notes())
+	}
+	if n := b.asked("a"); n != 20 {
+		t.Errorf("%d rows asked for 20", n)
+	}
+	b.clean()
+}
+
+func evicted(t *testing.T, p *place) {
+	want := undisturbed(t, p, dataset("a", 20))
+	b := newBench(t, p, 1, dataset("a", 20, "times", 1, "at", 7, "how", "wait"))
+	go func() {
+		pod := b.still("a", 7)
+		if err := p.c.Evict(context.Background(), pod); err != nil {
+			t.Error(err)
+		}
+	}()
+	rep := b.must()
+	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 0 {
+		t.Errorf("%+v", x)
+	}
+	if !strings.Contains(b.notes(), "EvictionByEvictionAPI") {
+		t.Errorf("notes: %s", b.notes())
+	}
+	b.same(want)
+	b.clean()
+}
+
+func drained(t *testing.T, p *place) {
+	b := newBench(t, p, 1, dataset("a", 10, "times", 1, "at", 5, "how", "wait"), dataset("b", 10))
+	drain := make(chan struct{})
+	b.stage.Drain = drain
+	go func() {
+		b.still("a", 5)
+		close(drain)
+	}()
+	rep := b.must()
+	if x := rep.Tasks[0]; x.State != task.Stopped || x.Failure != nil || x.Done != 6 { // the one in flight was finished
+		t.Errorf("%+v", x)
+	}
+	if b.asked("b") != 0 {
+		t.Error("something new was started")
+	}
+	b.clean()
+}
+
+func cancelled(t *testing.T, p *place) {
+	b := newBench(t, p, 1, dataset("a", 10, "times", 1, "at", 5, "how", "deaf"), dataset("b", 10))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	why := errors.New("second Ctrl-C")
+	go func() {
+		b.still("a", 5)
+		cancel(why)
+	}()
+	begin := time.Now()
+	rep, err := b.exec(ctx)
+	if !errors.Is(err, why) || time.Since(begin) > 20*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+	if x := rep.Tasks[0]; x.State != task.Stopped || x.Failure != nil {
+		t.Errorf("%+v", x)
+	}
+	b.clean()
+}
+
+func deletedBySomebody(t *testing.T, p *place) {
+	b := newBench(t, p, 1, dataset("a", 10, "times", 1, "at", 5, "how", "wait"))
+	go func() {
+		b.still("a", 5)
+		err := p.c.Client.BatchV1().Jobs(kubetest.Namespace).Delete(context.Background(), jobName(b.run.Dir(), task.Infer, 1, 1),
+			metav1.DeleteOptions{PropagationPolicy: ptr(metav1.DeletePropagationBackground)})
+		if err != nil && !apierrors.IsNotFound(err) {
+			t.Error(err)
+		}
+	}()
+	rep, err := b.exec(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "somebody deleted it") || rep.Tasks[0].State == task.Done {
+		t.Errorf("%v %+v", err, rep)
+	}
+}
+
+// The API server is gone for a while: a worker that ends meanwhile is seen by
+// its files, and what is left is done when the server is back.
+func outage(t *testing.T, p *place) {
+	want := undisturbed(t, p, dataset("a", 20), dataset("b", 5))
+	b := newBench(t, p, 1, dataset("a", 20, "times", 1, "at", 7, "how", "hang"), dataset("b", 5))
+	go func() {
+		pod := b.still("a", 7)
+		p.cut()
+		b.wait("the note", func() bool { return strings.Contains(b.notes(), "does not answer") })
+		p.c.Signal(pod, syscall.SIGCONT)
+		b.wait("a to end", func() bool { return len(b.rec.Of(event.TaskFinished)) == 1 })
+		p.mend(t)
+	}()
+	rep := b.must()
+	for _, x := range rep.Tasks {
+		if x.State != task.Done || x.Tries != 0 {
+			t.Errorf("%+v", x)
+		}
+	}
+	b.same(want)
+	if n := b.asked("a") + b.asked("b"); n != 25 {
+		t.Errorf("%d rows asked for 25", n)
+	}
+	if !strings.Contains(b.notes(), "answers again") {
+		t.Errorf("notes: %s", b.notes())
+	}
+	b.clean()
+}
