@@ -31,6 +31,9 @@ type loc struct {
 	failed bool
 }
 
+// before says which of two records counts when nothing else decides.
+func (a loc) before(b loc) bool { return a.file < b.file || a.file == b.file && a.off < b.off }
+
 // recordKey is (row, identity). The identity is a SHA-256 in hexadecimal; half
 // of it is plenty to tell records apart and keeps the index small.
 type recordKey struct {

@@ -562,11 +562,48 @@ func (r *Run) supersede(modelAbbr, dataset string) error {
 }
 
 // mergeSuperseded writes to state/superseded every record of the dataset that
-// was not made from the inputs cur.
+// was not made from the inputs cur; of several with one identity an answer
+// before a failure.
 func (r *Run) mergeSuperseded(modelAbbr, dataset string, cur Inputs, total int) error {
 	paths, err := r.recordFiles(modelAbbr, dataset)
 	if err != nil {
 		return err
+	}
+	each := func(fn func(k recordKey, l *rawLine)) error {
+		for _, p := range paths {
+			current := false
+			rf, err := r.scanFile(p, func(h *Header) {
+				current = !r.isSuperseded(p) && h.Inputs == cur && h.Total == total
+			}, func(_ int64, _ int, l *rawLine) {
+				if !current {
+					fn(keyOf(l.index, l.id), l)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			if rf != nil {
+				rf.f.Close() // only read from
+			}
+		}
+		return nil
+	}
+	failed := map[recordKey]bool{} // value: there is an answer too
+	if err := each(func(k recordKey, l *rawLine) {
+		if l.failed {
+			failed[k] = false
+		}
+	}); err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		if err := each(func(k recordKey, l *rawLine) {
+			if _, ok := failed[k]; ok && !l.failed {
+				failed[k] = true
+			}
+		}); err != nil {
+			return err
+		}
 	}
 	a, err := r.create(r.supersededPath(modelAbbr, dataset))
 	if err != nil {
@@ -579,26 +616,16 @@ func (r *Run) mergeSuperseded(modelAbbr, dataset string, cur Inputs, total int) 
 	}
 	a.Write(head) // its error comes back from Commit
 	seen := map[recordKey]struct{}{}
-	for _, p := range paths {
-		current := false
-		var out []byte
-		rf, err := r.scanFile(p, func(h *Header) {
-			current = !r.isSuperseded(p) && h.Inputs == cur && h.Total == total
-		}, func(_ int64, _ int, l *rawLine) {
-			k := keyOf(l.index, l.id)
-			if _, dup := seen[k]; dup || current {
-				return
-			}
-			seen[k] = struct{}{}
-			out = l.appendCanonical(out[:0])
-			a.Write(out) // its error comes back from Commit
-		})
-		if err != nil {
-			return err
+	var out []byte
+	if err := each(func(k recordKey, l *rawLine) {
+		if _, dup := seen[k]; dup || l.failed && failed[k] {
+			return
 		}
-		if rf != nil {
-			rf.f.Close() // only read from
-		}
+		seen[k] = struct{}{}
+		out = l.appendCanonical(out[:0])
+		a.Write(out) // its error comes back from Commit
+	}); err != nil {
+		return err
 	}
 	return a.Commit(true)
 }

@@ -311,6 +311,51 @@ func TestChangedInputs(t *testing.T) {
 	}
 }
 
+// Another range of rows gives the same questions other numbers: their answers
+// are found all the same.
+func TestAnswersAreFoundUnderAnotherNumber(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	w := mustWriter(t, r, head(4, "v1"), "w1", WriterOptions{Sole: true})
+	put(t, w, rec(0, "a"), rec(1, "b"), rec(2, "c"))
+	w.Close()
+	w = mustWriter(t, r, head(2, "v2"), "w2", WriterOptions{Sole: true})
+	for i, id := range []string{idOf(1, "b"), idOf(2, "c")} {
+		if !w.Have(i, id) {
+			t.Errorf("row %d is asked again", i)
+		}
+	}
+	w.Close()
+	mustSettle(t, r, inputs("v2"))
+	p, err := r.Predictions("m", "ds", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for i, got := range readAll(t, p) {
+		if want := []string{idOf(1, "b"), idOf(2, "c")}[i]; got.Index != i || got.ID != want {
+			t.Errorf("row %d: %+v", i, got)
+		}
+	}
+}
+
+// An answer that replaced a failure is not lost when the inputs change and
+// change back.
+func TestSupersededKeepsAnswersBeforeFailures(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	w := mustWriter(t, r, head(2, "v1"), "w1", WriterOptions{Sole: true})
+	put(t, w, failedRec(0, "v1"), rec(0, "v1"))
+	w.Close()
+	for _, v := range []string{"v2", "v1"} {
+		w = mustWriter(t, r, head(2, v), "w-"+v, WriterOptions{Sole: true, RetryFailed: true})
+		if v == "v1" && !w.Have(0, idOf(0, "v1")) {
+			t.Error("the answer is lost")
+		}
+		w.Close()
+	}
+}
+
 func TestChangedSays(t *testing.T) {
 	t.Parallel()
 	a := inputs("p")

@@ -40,8 +40,8 @@ type Writer struct {
 
 	mu     sync.Mutex // guards the rest
 	f      file
-	recs   *Records // what earlier attempts and other workers had finished at opening
-	adopt  map[recordKey]loc
+	recs   *Records           // what earlier attempts and other workers had finished at opening
+	adopt  map[[16]byte]loc   // answers under other inputs, by identity: the row may have had another number
 	have   map[recordKey]bool // value: failed
 	buf    []byte
 	err    error // sticky: the file can no longer be trusted
@@ -69,7 +69,7 @@ func (r *Run) Writer(h Header, writer string, o WriterOptions) (*Writer, error) 
 	if writer == "" || filepath.Base(writer) != writer {
 		return nil, fmt.Errorf("writer name %q cannot be the name of a file", writer)
 	}
-	w := &Writer{run: r, h: h, opts: o, have: map[recordKey]bool{}, adopt: map[recordKey]loc{}}
+	w := &Writer{run: r, h: h, opts: o, have: map[recordKey]bool{}, adopt: map[[16]byte]loc{}}
 	if o.Sole {
 		f, err := w.openMain()
 		if err != nil {
@@ -173,7 +173,9 @@ func (w *Writer) start() error {
 		case !rf.old && rf.header != nil && rf.header.Inputs == w.h.Inputs && rf.header.Total == w.h.Total:
 			w.have[k] = at.failed
 		default:
-			w.adopt[k] = at
+			if old, ok := w.adopt[k.id]; !ok || old.failed && !at.failed || old.failed == at.failed && at.before(old) {
+				w.adopt[k.id] = at
+			}
 		}
 	}
 	recs.locs = nil
@@ -195,19 +197,24 @@ func (w *Writer) Have(index int, id string) bool {
 		w.stats.Reused++
 		return true
 	}
-	at, ok := w.adopt[k]
+	at, ok := w.adopt[k.id]
 	if !ok || w.closed || w.err != nil {
 		return false
 	}
 	line, err := w.recs.line(at, nil)
-	if err == nil {
-		err = w.append(context.Background(), line)
+	if err != nil {
+		return false
 	}
+	l, err := parseLine(line[:len(line)-1])
+	if err != nil || l.header || keyOf(index, l.id) != k {
+		return false // the file has changed meanwhile
+	}
+	l.index = index
+	err = w.append(context.Background(), l.appendCanonical(nil))
 	if err != nil {
 		return false // it is asked again, and Put will say what is wrong
 	}
 	w.have[k] = at.failed
-	delete(w.adopt, k)
 	w.stats.Reused++
 	return true
 }
