@@ -310,19 +310,7 @@ func (t *Tracker) key(k *task.Task) string {
 // Start makes the manifest of the next attempt at w and writes it. The caller
 // starts a worker on the returned path with the secrets in its environment.
 func (t *Tracker) Start(w *Work, threads int) (m *task.Manifest, path string, secrets map[string]string, err error) {
-	w.Attempt++
-	t.mu.Lock()
-	for i, ref := range w.refs { // the output of all of them goes where the worker's goes
-		t.tasks[ref.task].log, w.Units[i].Log = w.Log, w.Log
-	}
-	t.mu.Unlock()
-	m = &task.Manifest{
-		ID: w.ID, Attempt: w.Attempt, Run: t.stage.Run.Dir(), Stage: t.stage.Name, Model: w.Model, ModelAbbr: w.ModelAbbr,
-		Units: w.Units, Options: t.stage.Options,
-	}
-	if threads > 0 {
-		m.Options.Threads = threads
-	}
+	m = t.Manifest(w, threads)
 	data, secrets, err := m.Encode()
 	if err != nil {
 		return nil, "", nil, err
@@ -331,4 +319,23 @@ func (t *Tracker) Start(w *Work, threads int) (m *task.Manifest, path string, se
 		return nil, "", nil, err
 	}
 	return m, t.stage.Run.Path(m.Path()), secrets, nil
+}
+
+// Manifest begins the next attempt at w without writing anything: for runners
+// that write the manifests of many works at once.
+func (t *Tracker) Manifest(w *Work, threads int) *task.Manifest {
+	w.Attempt++
+	t.mu.Lock()
+	for i, ref := range w.refs { // the output of all of them goes where the worker's goes
+		t.tasks[ref.task].log, w.Units[i].Log = w.Log, w.Log
+	}
+	t.mu.Unlock()
+	m := &task.Manifest{
+		ID: w.ID, Attempt: w.Attempt, Run: t.stage.Run.Dir(), Stage: t.stage.Name, Model: w.Model, ModelAbbr: w.ModelAbbr,
+		Units: w.Units, Options: t.stage.Options,
+	}
+	if threads > 0 {
+		m.Options.Threads = threads
+	}
+	return m
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,6 +35,10 @@ type Index struct {
 // IndexEntry is one worker of an Index.
 type IndexEntry struct {
 	Manifest string `json:"manifest"` // relative to the run
+	// Offset and Size say which bytes of that file are the manifest, when many
+	// share one; Size 0 means all.
+	Offset int64 `json:"offset,omitempty"`
+	Size   int   `json:"size,omitempty"`
 	// Secrets says under which names the variables come that Encode took out
 	// of this manifest: all workers of an index share their environment.
 	Secrets map[string]string `json:"secrets,omitempty"`
@@ -66,6 +71,9 @@ func DecodeIndex(data []byte) (*Index, error) {
 		return nil, fmt.Errorf("read index of workers: its version %d is newer than this program's (%d): coordinator and worker must be the same program", x.V, ManifestVersion)
 	}
 	for i, e := range x.Entries {
+		if e.Offset < 0 || e.Size < 0 || e.Size > 1<<30 {
+			return nil, fmt.Errorf("read index of workers: entry %d points nowhere", i)
+		}
 		if !filepath.IsLocal(e.Manifest) {
 			return nil, fmt.Errorf("read index of workers: entry %d points out of the run", i)
 		}
@@ -85,17 +93,39 @@ func readIndexed(path string, data []byte, getenv func(string) string) (*Manifes
 	}
 	e := x.Entries[i]
 	run := filepath.Join(filepath.Dir(path), x.Run)
-	m, err := ReadManifest(filepath.Join(run, e.Manifest), func(name string) string {
-		if other, ok := e.Secrets[name]; ok {
-			name = other
+	getenv = func(outer func(string) string) func(string) string {
+		return func(name string) string {
+			if other, ok := e.Secrets[name]; ok {
+				name = other
+			}
+			return outer(name)
 		}
-		return getenv(name)
-	})
+	}(getenv)
+	var m *Manifest
+	if e.Size > 0 {
+		m, err = readPacked(filepath.Join(run, e.Manifest), e, getenv)
+	} else {
+		m, err = ReadManifest(filepath.Join(run, e.Manifest), getenv)
+	}
 	if err != nil {
 		return nil, err
 	}
 	m.Run = run
 	return m, nil
+}
+
+// readPacked reads a manifest that is a part of a file.
+func readPacked(path string, e IndexEntry, getenv func(string) string) (*Manifest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	defer f.Close()
+	data := make([]byte, e.Size)
+	if _, err := f.ReadAt(data, e.Offset); err != nil {
+		return nil, fmt.Errorf("read manifest %s: %w", path, err)
+	}
+	return started(data, getenv)
 }
 
 // restarts sums RestartsVar.

@@ -359,6 +359,12 @@ func ReadManifest(path string, getenv func(string) string) (*Manifest, error) {
 	if isIndex(data) {
 		return readIndexed(path, data, getenv)
 	}
+	return started(data, getenv)
+}
+
+// started is DecodeManifest with the number of the attempt that RestartsVar
+// makes it.
+func started(data []byte, getenv func(string) string) (*Manifest, error) {
 	m, err := DecodeManifest(data, getenv)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -14,10 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"sextant/internal/runner"
 	"sextant/internal/source"
@@ -38,13 +36,18 @@ type array struct {
 	Elements []elementID `json:"elements"` // by index
 
 	live []*element // elements of this coordinator's stage that have not ended
-	used bool       // has elements of this coordinator's stage
+
+	index  *task.Index // while it is taken over
+	packed []byte      // likewise, the file of manifests
 }
 
 type elementID struct {
 	ID      string `json:"id"`      // of the work
 	Attempt int    `json:"attempt"` // of the manifest
 }
+
+// packName is the file of an array's manifests, one behind the other.
+const packName = "manifests"
 
 const (
 	arrayKind    = "slurm array"
@@ -125,12 +128,11 @@ func (s *stageRun) closeArray(a *array) {
 	}
 }
 
-// writers is how many files are written at once: on NFS each waits for the
-// server.
-const writers = 16
+// readers is how many files are read at once: on NFS each waits for the server.
+const readers = 16
 
-// prepare writes manifests, the index and the links to logs, and notes the
-// array. environ is what sbatch is to be given besides.
+// prepare writes the manifests, their index and the names of logs, and notes
+// the array. environ is what sbatch is to be given besides.
 func (s *stageRun) prepare(works []*runner.Work, throttle int) (a *array, environ []string, err error) {
 	run := s.stage.Run
 	var unique [3]byte
@@ -146,7 +148,7 @@ func (s *stageRun) prepare(works []*runner.Work, throttle int) (a *array, enviro
 	}
 	a.JobName = s.jobName(run.Dir(), a.Name, hex.EncodeToString(unique[:]))
 	dir := arrayDir(a.Name)
-	if err := os.MkdirAll(run.Path(dir, "out"), 0o777); err != nil {
+	if err := os.MkdirAll(run.Path(dir), 0o777); err != nil {
 		return nil, nil, fmt.Errorf("prepare job array: %w", err)
 	}
 	for _, w := range works {
@@ -161,11 +163,8 @@ func (s *stageRun) prepare(works []*runner.Work, throttle int) (a *array, enviro
 	index := &task.Index{Run: "../../..", Entries: make([]task.IndexEntry, len(works))}
 	a.Elements = make([]elementID, len(works))
 	a.live = make([]*element, len(works))
-	var mu sync.Mutex // guards shared
 	shared := map[string]string{}
 	share := func(secret string) string {
-		mu.Lock()
-		defer mu.Unlock()
 		name, ok := shared[secret]
 		if !ok {
 			name = fmt.Sprintf("SEXTANT_SECRET_%d", len(shared)+1)
@@ -177,43 +176,40 @@ func (s *stageRun) prepare(works []*runner.Work, throttle int) (a *array, enviro
 	if threads == 0 {
 		threads = s.o.CPUsPerTask
 	}
-	var g errgroup.Group
-	g.SetLimit(writers)
+	// All manifests are one file: 5,000 files take seconds, and minutes on NFS.
+	pack := filepath.Join(dir, packName)
+	var packed, logs bytes.Buffer
 	for i, w := range works {
-		g.Go(func() error {
-			fresh := w.Attempt == 0
-			m, _, secrets, err := s.tracker.Start(w, threads)
-			if err != nil {
-				return err
+		fresh := w.Attempt == 0
+		m := s.tracker.Manifest(w, threads)
+		data, secrets, err := m.Encode()
+		if err != nil {
+			return nil, nil, err
+		}
+		e := &element{array: a, index: i, work: w, base: m.Attempt, units: len(m.Units), beat: -1, hide: task.SecretValues(secrets)}
+		a.live[i], a.Elements[i] = e, elementID{m.ID, m.Attempt}
+		entry := task.IndexEntry{Manifest: pack, Offset: int64(packed.Len()), Size: len(data)}
+		packed.Write(data)
+		for name, secret := range secrets {
+			if entry.Secrets == nil {
+				entry.Secrets = map[string]string{}
 			}
-			e := &element{array: a, index: i, work: w, base: m.Attempt, units: len(m.Units), beat: -1, hide: task.SecretValues(secrets)}
-			a.live[i], a.Elements[i] = e, elementID{m.ID, m.Attempt}
-			index.Entries[i].Manifest = m.Path()
-			for name, secret := range secrets {
-				if index.Entries[i].Secrets == nil {
-					index.Entries[i].Secrets = map[string]string{}
-				}
-				index.Entries[i].Secrets[name] = share(secret)
+			entry.Secrets[name] = share(secret)
+		}
+		index.Entries[i] = entry
+		logs.WriteString(w.Log + "\n")
+		if fresh {
+			if err := os.Truncate(run.Path(w.Log), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, nil, fmt.Errorf("empty log: %w", err)
 			}
-			log := run.Path(w.Log)
-			if fresh {
-				if err := os.Truncate(log, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return fmt.Errorf("empty log: %w", err)
-				}
-			}
-			for n := 0; os.Remove(e.statusPath(run, n)) == nil; n++ { // of a stage that was run before under this epoch
-			}
-			target, err := filepath.Rel(run.Path(dir, "out"), log)
-			if err != nil {
-				target = log
-			}
-			if err := os.Symlink(target, run.Path(dir, "out", fmt.Sprint(i))); err != nil {
-				return fmt.Errorf("prepare job array: %w", err)
-			}
-			return nil
-		})
+		}
+		for n := 0; os.Remove(e.statusPath(run, n)) == nil; n++ { // of a stage that was run before under this epoch
+		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := run.WriteFile(pack, packed.Bytes()); err != nil {
+		return nil, nil, err
+	}
+	if err := run.WriteFile(filepath.Join(dir, "logs"), logs.Bytes()); err != nil {
 		return nil, nil, err
 	}
 	data, err := index.Encode()
@@ -267,7 +263,6 @@ func (s *stageRun) submit(ctx context.Context, works []*runner.Work, throttle in
 		s.closeArray(a)
 		return s.explain(ctx, err, res)
 	}
-	a.used = true
 	s.arrays = append(s.arrays, a)
 	if err := s.writeArray(a); err != nil {
 		return err

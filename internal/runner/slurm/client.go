@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 // client runs Slurm's commands.
 type client struct {
 	environ []string
+	path    string // folder of the commands, for tests; "" for $PATH
 }
 
 // commandTimeout bounds a question to Slurm; a busy controller may take long.
@@ -58,7 +60,11 @@ var prefixes = regexp.MustCompile(`(?m)^(sbatch|squeue|scontrol|scancel|sinfo): 
 func (c *client) run(ctx context.Context, env []string, stdin, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	prog := name
+	if c.path != "" {
+		prog = filepath.Join(c.path, name)
+	}
+	cmd := exec.CommandContext(ctx, prog, args...)
 	cmd.Env = env
 	if env == nil {
 		cmd.Env = c.environ

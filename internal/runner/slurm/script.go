@@ -31,12 +31,15 @@ func (r *Runner) script(runDir, array string) string {
 	line("#!/bin/bash")
 	line("# One element of a job array of sextant: starts the worker that index.json names.")
 	line("run=%s", quote(runDir))
-	line(`index=$run/state/slurm/%s/index.json`, array)
+	line(`dir=$run/state/slurm/%s`, array)
+	line("# A node may see new files of a shared file system late.")
+	line(`for n in 1 2 3 4 5 6 7 8 9 10 11 12; do if [ -r "$dir/index.json" ]; then break; fi; ls "$dir" >/dev/null 2>&1; sleep 5; done`)
+	line(`if ! [ -r "$dir/index.json" ]; then echo "$(uname -n) does not see $dir: the work directory must be on a file system that all nodes share"; exit 120; fi`)
+	line("# The output goes to the task's own log.")
+	line(`log=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$dir/logs")`)
+	line(`exec >>"$run/$log" 2>&1 </dev/null || exit 122`)
 	line(`if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then echo "--- started again by Slurm ($SLURM_RESTART_COUNT) ---"; fi`)
 	line(`echo "Slurm job ${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID} on $(uname -n)"`)
-	line("# A node may see new files of a shared file system late.")
-	line(`for n in 1 2 3 4 5 6 7 8 9 10 11 12; do if [ -r "$index" ]; then break; fi; ls "${index%%/*}" >/dev/null 2>&1; sleep 5; done`)
-	line(`if ! [ -r "$index" ]; then echo "this node does not see $index: the work directory must be on a file system that all nodes share"; exit 120; fi`)
 	if r.o.Dir != "" {
 		line(`cd %s || exit 121`, quote(r.o.Dir))
 	}
@@ -49,15 +52,23 @@ func (r *Runner) script(runDir, array string) string {
 	for i, w := range r.o.Command {
 		words[i] = quote(w)
 	}
-	line(`exec %s "$index" </dev/null`, strings.Join(words, " "))
+	line(`exec %s "$dir/index.json"`, strings.Join(words, " "))
 	return b.String()
 }
 
+// patterned reports whether Slurm would take something in the path for a
+// pattern, or for an order not to look for any.
+func patterned(runDir string) bool { return strings.ContainsAny(runDir, `%\`) }
+
 // arguments of sbatch for an array of n elements.
 func (r *Runner) arguments(runDir, array, name string, n, throttle int, res resources) []string {
-	a := []string{"--parsable", fmt.Sprintf("--array=0-%d%%%d", n-1, throttle), "--job-name=" + name, "--chdir=" + runDir,
-		// relative to --chdir, so that nothing in the run's path counts as a pattern
-		fmt.Sprintf("--output=state/slurm/%s/out/%%a", array),
+	// Only what Slurm itself has to say comes there, and what goes wrong before
+	// the script has found the log.
+	output := fmt.Sprintf("state/slurm/%s/slurm.out", array)
+	if patterned(runDir) {
+		output = "/dev/null"
+	}
+	a := []string{"--parsable", fmt.Sprintf("--array=0-%d%%%d", n-1, throttle), "--job-name=" + name, "--chdir=" + runDir, "--output=" + output,
 		"--open-mode=append", "--requeue", "--export=ALL", "--nodes=1", "--ntasks=1"}
 	for _, f := range r.o.Flags {
 		a = append(a, "--"+f.Name+"="+f.Value)

@@ -333,7 +333,7 @@ func (s *stageRun) read() {
 		}
 	}
 	var wg sync.WaitGroup
-	limit := make(chan struct{}, writers)
+	limit := make(chan struct{}, readers)
 	for _, e := range todo {
 		wg.Add(1)
 		limit <- struct{}{}
@@ -585,6 +585,9 @@ func (s *stageRun) cause(cmd context.Context, e *element) error {
 		return errors.New("its job was preempted")
 	}
 	if n, err := strconv.Atoi(signal); err == nil && n > 0 {
+		if n == 53 { // not of this world: slurmd's word for a job whose files it cannot open
+			return errors.New("Slurm could not open its log: the work directory must be on a file system that all nodes share")
+		}
 		return fmt.Errorf("killed by signal %d", n)
 	}
 	if n, err := strconv.Atoi(code); err == nil && n > 0 {
@@ -606,7 +609,11 @@ func (s *stageRun) ended(cmd context.Context, e *element, end runner.End) {
 	if st != nil && st.State == task.Stopped && !end.Stopped {
 		st = asRunning(st) // not by us: the engine's words tell more
 	}
-	end.Tail = task.Scrub(tail(s.stage.Run.Path(e.work.Log)), e.hide)
+	text := tail(s.stage.Run.Path(e.work.Log))
+	if text == "" {
+		text = tail(s.stage.Run.Path(arrayDir(e.array.Name), "slurm.out"))
+	}
+	end.Tail = task.Scrub(text, e.hide)
 	again, err := s.tracker.Ended(e.work, st, end)
 	if err != nil {
 		s.fail(cmd, err)

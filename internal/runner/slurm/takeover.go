@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"sextant/internal/runner"
@@ -68,6 +67,7 @@ func (s *stageRun) takeOver(ctx context.Context) error {
 		return err
 	}
 	for _, a := range arrays {
+		a.index, a.packed = nil, nil
 		if len(a.live) == 0 {
 			s.closeArray(a)
 			continue
@@ -162,19 +162,41 @@ func (s *stageRun) whatRuns(ctx context.Context, arrays []*array) (map[string]*l
 	}
 }
 
+// manifest reads what an element was given; nil when it cannot be read any
+// more. Secrets are replaced by their names.
 func (s *stageRun) manifest(e *element) *task.Manifest {
-	m := task.Manifest{ID: e.work.ID, Attempt: e.base}
-	got, err := task.ReadManifest(s.stage.Run.Path(m.Path()), func(name string) string {
-		if strings.HasPrefix(name, "SEXTANT_SECRET_") {
-			return name
+	a := e.array
+	m, err := func() (*task.Manifest, error) {
+		if a.index == nil {
+			b, err := os.ReadFile(s.stage.Run.Path(arrayDir(a.Name), "index.json"))
+			if err != nil {
+				return nil, err
+			}
+			if a.index, err = task.DecodeIndex(b); err != nil {
+				return nil, err
+			}
+			if a.packed, err = os.ReadFile(s.stage.Run.Path(arrayDir(a.Name), packName)); err != nil {
+				return nil, err
+			}
 		}
-		return ""
-	})
+		if e.index >= len(a.index.Entries) {
+			return nil, errors.New("the index is too short")
+		}
+		x := a.index.Entries[e.index]
+		if x.Offset+int64(x.Size) > int64(len(a.packed)) {
+			return nil, errors.New("the file is too short")
+		}
+		m, err := task.DecodeManifest(a.packed[x.Offset:x.Offset+int64(x.Size)], func(name string) string { return name })
+		if err == nil && (m.ID != e.work.ID || m.Attempt != e.base) {
+			err = fmt.Errorf("it is that of %s, attempt %d", m.ID, m.Attempt)
+		}
+		return m, err
+	}()
 	if err != nil {
-		s.o.Log.Warn("manifest of an earlier job cannot be read", "error", err)
+		s.o.Log.Warn("manifest of an earlier job cannot be read", "array", a.Name, "element", e.index, "error", err)
 		return nil
 	}
-	return got
+	return m
 }
 
 // take makes an element that waits or runs one of this stage; false when it

@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -43,6 +44,7 @@ type Cluster struct {
 	// StateDir is where slurmctld keeps its own state of jobs.
 	StateDir string
 
+	lines []string
 	start chan startRequest
 	stop  chan struct{}
 	procs map[string]*daemon
@@ -85,13 +87,14 @@ func find(prog string) string {
 }
 
 // Start starts a cluster and stops it when the test ends. What is to use it
-// needs the environment that Environ gives.
-func Start(t testing.TB) *Cluster {
+// needs the environment that Environ gives. config replaces lines of its
+// slurm.conf: "MaxArraySize=5".
+func Start(t testing.TB, config ...string) *Cluster {
 	t.Helper()
 	if why := Lacking(); why != "" {
 		t.Skip(why)
 	}
-	c, err := start()
+	c, err := start(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +110,7 @@ func Start(t testing.TB) *Cluster {
 	return c
 }
 
-func start() (*Cluster, error) {
+func start(config []string) (*Cluster, error) {
 	// Not below t.TempDir: the path of a socket must be short, and munged
 	// wants every folder above it safe from others.
 	dir, err := os.MkdirTemp("", "slurm")
@@ -119,7 +122,7 @@ func start() (*Cluster, error) {
 		return nil, err
 	}
 	host, _, _ = strings.Cut(host, ".")
-	c := &Cluster{Dir: dir, Node: host, StateDir: filepath.Join(dir, "state"), start: make(chan startRequest), stop: make(chan struct{}), procs: map[string]*daemon{}}
+	c := &Cluster{Dir: dir, lines: config, Node: host, StateDir: filepath.Join(dir, "state"), start: make(chan startRequest), stop: make(chan struct{}), procs: map[string]*daemon{}}
 	go c.starter()
 	if err := c.up(); err != nil {
 		c.Stop()
@@ -231,7 +234,12 @@ NodeName=%[1]s NodeAddr=127.0.0.1 CPUs=%[5]d Gres=gpu:%[6]d State=UNKNOWN
 PartitionName=debug Nodes=%[1]s Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 PartitionName=other Nodes=%[1]s MaxTime=INFINITE State=UP OverSubscribe=NO
 `, c.Node, c.Dir, ports[0], ports[1], CPUs, GPUs)
-	return b.Bytes()
+	text := b.String()
+	for _, l := range c.lines {
+		key, _, _ := strings.Cut(l, "=")
+		text = regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(key)+`=.*\n`).ReplaceAllString(text, "") + l + "\n"
+	}
+	return []byte(text)
 }
 
 func (c *Cluster) daemons() error {
