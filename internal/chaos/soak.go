@@ -267,7 +267,7 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 	}()
 	var mark int64
 	questions := 0 // that may have been asked twice
-	total := 0
+	inferred := false
 	const sessions = 6
 	for i := 0; ; i++ {
 		last := i == sessions
@@ -279,9 +279,14 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 		mode := "all"
 		if !last {
 			spec.Order = r.Perm(4)
-			if r.Intn(4) == 0 {
+			switch {
+			case inferred && r.Intn(2) == 0:
+				mode = "eval"
+			case r.Intn(4) == 0:
 				mode = "infer"
-				args = append(args, "-m", "infer")
+			}
+			if mode != "all" {
+				args = append(args, "-m", mode)
 			}
 		}
 		l.Config(spec.Config())
@@ -315,7 +320,6 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 		}
 		asked, at := l.Requests(mark)
 		mark = at
-		total += asked.Total
 		again := 0
 		for id := range asked.Begun {
 			if recorded.Asked[id] {
@@ -340,6 +344,7 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 		if last {
 			break
 		}
+		inferred = inferred || code == 0
 		if code == 0 && mode == "all" {
 			i = max(i, sessions-2) // it is complete: one more, and the end
 		}

@@ -40,6 +40,7 @@ type runFlags struct {
 
 	Offline          bool
 	MaxFailedSamples int
+	RetryFailed      bool
 	JSON, Quiet      bool
 	Threads          int
 	NoReport         bool
@@ -68,6 +69,7 @@ func (f *runFlags) register(s *pflag.FlagSet) {
 	s.IntVar(&f.Retry, "retry", 2, "tries of a failed task, where the config does not say")
 	s.IntVar(&f.Threads, "threads", 0, "CPU threads for the embedded engine (default: all)")
 	s.IntVar(&f.MaxFailedSamples, "max-failed-samples", -1, "stop a task after this many samples without an answer (-1: never)")
+	s.BoolVar(&f.RetryFailed, "retry-failed", false, "ask samples again that had no answer in an earlier session of the run")
 	s.BoolVar(&f.Offline, "offline", false, "no network at all")
 	// what is written and shown
 	s.StringVar(&f.DumpEvalDetails, "dump-eval-details", "true", "write details per sample into results: `[true|false]`")
@@ -76,7 +78,7 @@ func (f *runFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.DumpOnlyMessagePath, "dump-only-message-path", "", "write the prompts to `DIR` and ask no model")
 	s.BoolVar(&f.AnalysisRepeat, "analysis-repeat", false, "look for repetitions in the answers")
 	s.BoolVar(&f.ConfigVerbose, "config-verbose", false, "print the whole config first")
-	s.BoolVar(&f.JSON, "json", false, "progress as JSON lines on stderr")
+	s.BoolVar(&f.JSON, "json", false, "progress and result as JSON lines on stdout")
 	s.BoolVar(&f.Quiet, "quiet", false, "no progress")
 	s.BoolVar(&f.NoReport, "no-report", false, "write no report.html")
 	// a model from the Hugging Face hub without a config

@@ -94,7 +94,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 		Opt: run.Options{
 			Debug: f.Debug, Offline: f.Offline, Threads: f.Threads, MaxFailedSamples: f.MaxFailedSamples,
 			DumpDetails: !strings.EqualFold(f.DumpEvalDetails, "false"), DumpResLength: f.DumpResLength,
-			Retry: f.Retry, Workers: max(a.env.CPUs, 1), FullWait: 30 * time.Second,
+			Retry: f.Retry, RetryFailed: f.RetryFailed, Workers: max(a.env.CPUs, 1), FullWait: 30 * time.Second,
 		},
 	}
 	c.Runner = runner.Env{
@@ -160,7 +160,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 // stages runs what -m asks for and says how it ended.
 func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *term.UI) error {
 	var failed []runner.TaskReport
-	stopped := 0
+	stopped, unanswered := 0, 0
 	begin := a.env.Now()
 	c.Events.Emit(event.Event{Time: begin, Kind: event.RunStarted})
 	do := func(plan *run.Plan) error {
@@ -172,6 +172,9 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		}
 		rep, err := c.Execute(ctx, plan)
 		for _, t := range rep.Tasks {
+			if plan.Stage == task.Infer {
+				unanswered += t.Failed
+			}
 			switch t.State {
 			case task.Done:
 			case task.Failed:
@@ -222,7 +225,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		c.Events.Emit(event.Event{Time: a.env.Now(), Kind: event.RunDone, Seconds: a.env.Now().Sub(begin).Seconds()})
 		ui.Close()
 		ui.Table(s.Out.Tables...)
-		if s.Failed > 0 {
+		if unanswered = s.Failed; s.Failed > 0 {
 			code = ExitSamples
 		}
 		for _, p := range s.Files {
@@ -242,6 +245,12 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		c.Events.Emit(event.Event{Time: a.env.Now(), Kind: event.RunDone, Seconds: a.env.Now().Sub(begin).Seconds()})
 		ui.Close()
 		ui.Note("predictions: %s", a.rel(c.Run.Path("predictions")))
+		if unanswered > 0 {
+			code = ExitSamples
+		}
+	}
+	if unanswered > 0 && len(failed) == 0 && stopped == 0 {
+		ui.Warn("samples without an answer: %d; to ask them again: sextant … -r %s --retry-failed", unanswered, c.Run.Name())
 	}
 	if len(failed) > 0 {
 		a.tellFailures(c, ui, failed)

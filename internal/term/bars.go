@@ -52,6 +52,8 @@ func (u *UI) barsEvent(e event.Event) {
 	switch e.Kind {
 	case event.TaskFailed, event.TaskRetried:
 		line = u.eventLine(e)
+	case event.SampleFailed:
+		line = u.track.sampleFailed(e)
 	case event.Note:
 		line = e.Text
 	case event.StageDone:

@@ -88,6 +88,8 @@ func (u *UI) plainEvent(e event.Event) {
 		if p.failed > 0 {
 			line += ", " + group(p.failed) + " failed"
 		}
+	case event.SampleFailed:
+		line = u.track.sampleFailed(e)
 	case event.Note:
 		line = e.Text
 	default:

@@ -3,6 +3,7 @@ package term
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,10 +20,31 @@ type tracker struct {
 	failed    int
 	started   time.Time // of the stage
 	tasks     map[string]*taskState
-	order     []string // running tasks, oldest first
-	samples   int      // done in finished tasks of the stage
-	badSample int      // failed in finished tasks
-	rate      rate     // of the stage
+	order     []string        // running tasks, oldest first
+	samples   int             // done in finished tasks of the stage
+	badSample int             // failed in finished tasks
+	rate      rate            // of the stage
+	reasons   map[string]bool // why samples failed, those told
+}
+
+// maxReasons is how many different reasons of failed samples are told in a
+// stage: the first sample of each.
+const maxReasons = 5
+
+var digits = regexp.MustCompile(`\d+`)
+
+// sampleFailed is the line for a failed sample, "" when its reason was told
+// already. Reasons that differ in numbers alone are one.
+func (t *tracker) sampleFailed(e event.Event) string {
+	k := digits.ReplaceAllString(e.Error, "0")
+	if t.reasons[k] || len(t.reasons) >= maxReasons {
+		return ""
+	}
+	if t.reasons == nil {
+		t.reasons = map[string]bool{}
+	}
+	t.reasons[k] = true
+	return fmt.Sprintf("%s: %s: row %d has no answer: %s", t.stage, taskLabel(e), e.Index, e.Error)
 }
 
 // taskState is one running task.

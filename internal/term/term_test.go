@@ -133,6 +133,9 @@ func TestPlainManyTasks(t *testing.T) {
 		emit(event.Event{Kind: event.TaskStarted, Task: name, Model: "fake", Dataset: "siqa", Attempt: 1})
 		b.clock.now = b.clock.now.Add(20 * time.Millisecond)
 		emit(event.Event{Kind: event.TaskProgress, Task: name, Model: "fake", Dataset: "siqa", Done: 1, Total: 1})
+		if i%100 == 7 { // told once
+			emit(event.Event{Kind: event.SampleFailed, Task: name, Model: "fake", Dataset: "siqa", Index: i, Error: fmt.Sprintf("context_length: %d tokens, 2048 fit", 2049+i)})
+		}
 		if i == 500 {
 			emit(event.Event{Kind: event.TaskFailed, Task: name, Model: "fake", Dataset: "siqa", Error: "out of luck"})
 			continue

@@ -58,6 +58,9 @@ const (
 	// place of delay_ms. Several, divided by commas, are those of the workers by
 	// their place (SEXTANT_SLOT), the last for all further ones.
 	DelayVar = "SEXTANT_FAKE_DELAY"
+	// FailVar is a text: requests that contain it get no answer, as with
+	// fail=[dict(match=…, kind='sample')].
+	FailVar = "SEXTANT_FAKE_FAIL"
 )
 
 // TextID is how the request log names a text.
@@ -82,6 +85,9 @@ func (m *Model) environment(getenv func(string) string) error {
 			return fmt.Errorf("%s: %w", DelayVar, err)
 		}
 		m.Delay = v
+	}
+	if t := getenv(FailVar); t != "" {
+		m.Fail = append(m.Fail, Failure{Match: t, Kind: "sample"})
 	}
 	if p := getenv(LogVar); p != "" {
 		f, err := os.OpenFile(p, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)

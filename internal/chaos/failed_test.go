@@ -1,0 +1,45 @@
+//go:build linux
+
+package chaos
+
+import (
+	"strings"
+	"testing"
+
+	"sextant/internal/model/fake"
+)
+
+// Samples without an answer: the run ends with its own exit code, says why and
+// how to go on; nothing else is asked again, and when the model has recovered
+// the run is the one that never failed.
+func TestRetryFailed(t *testing.T) {
+	t.Parallel()
+	spec := Spec{Fleet: Local, Workers: 2, Partition: "dict(type=NumWorkerPartitioner, num_worker=2)"}
+	want, _ := undisturbed(t, spec.Config())
+	l := NewLab(t, program)
+	l.Config(spec.Config())
+	env := l.Env
+	l.Env = append(env[:len(env):len(env)], fake.FailVar+"=Kendall")
+	s := l.Run(4)
+	for _, says := range []string{"has no answer: content_filter: scripted failure", "samples without an answer: ", "--retry-failed"} {
+		if !strings.Contains(s.Stderr(), says) {
+			t.Errorf("stderr does not say %q\n%s", says, s.Stderr())
+		}
+	}
+	if !strings.Contains(s.Stdout(), "failed") {
+		t.Errorf("the table does not count failed samples\n%s", s.Stdout())
+	}
+	_, mark := l.Requests(0)
+	l.Run(4, "-r", "latest") // an answer that failed is final
+	again, mark := l.Requests(mark)
+	if again.Total != 0 {
+		t.Errorf("%d requests without --retry-failed", again.Total)
+	}
+	l.Env = env
+	l.Run(0, "-r", "latest", "--retry-failed")
+	again, _ = l.Requests(mark)
+	if again.Total == 0 || again.Total > 60 {
+		t.Errorf("%d requests with --retry-failed", again.Total)
+	}
+	l.Same(want)
+}
