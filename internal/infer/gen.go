@@ -113,7 +113,11 @@ func (g *gen) Run(ctx context.Context, job *Job) error {
 		if err := fill(&req, p, job.Class); err != nil {
 			return nil, err
 		}
-		q := s.question(i, h, []string{text, shape})
+		asked := []string{text, shape}
+		if req.Batched = s.batched(row); req.Batched {
+			asked = append(asked, "batched")
+		}
+		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = text, len(text), 1
 		var answer py.Value
 		q.ask = func(ctx context.Context, _ int) error {

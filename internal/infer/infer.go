@@ -57,8 +57,8 @@ type Job struct {
 	InferCfg *py.Dict // infer_cfg of the dataset
 
 	// Batch says which rows [from, to) of Set.Test OpenCompass would hand to
-	// the model in one call with row. Only HuggingFaceBaseModel's perplexity
-	// depends on it (model.ScoreHFBase); nil means each row alone.
+	// the model in one call with row, for the classes that it matters to (see
+	// InBatches); nil means each row alone.
 	Batch func(row int) (from, to int)
 
 	Sink Sink

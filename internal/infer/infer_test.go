@@ -588,6 +588,30 @@ func TestPreview(t *testing.T) {
 	}
 }
 
+func TestInBatches(t *testing.T) {
+	pad := py.DictOf("batch_padding", true)
+	legacy := model.Class{Scoring: model.ScoreHF, Local: true}
+	for _, c := range []struct {
+		class model.Class
+		cfg   *py.Dict
+		gen   bool
+		want  bool
+	}{
+		{model.Class{Scoring: model.ScoreHFBase, Local: true}, py.NewDict(), false, true},
+		{model.Class{Scoring: model.ScoreHFBase, Local: true}, py.NewDict(), true, false},
+		{legacy, pad, false, true},
+		{legacy, pad, true, true},
+		{legacy, py.NewDict(), true, false},
+		{legacy, nil, false, false},
+		{model.Class{Scoring: model.ScoreVLLM, Local: true}, pad, false, false},
+		{model.Class{}, pad, true, false}, // an API
+	} {
+		if got := InBatches(c.class, c.cfg, c.gen); got != c.want {
+			t.Errorf("%+v gen %v: %v", c.class.Scoring, c.gen, got)
+		}
+	}
+}
+
 func TestScoringConventions(t *testing.T) {
 	r := model.ScoreResponse{TokenIDs: []int32{2, 10, 1, 11}, LogProbs: []float64{-1, -2, -3}, HasPad: true, PadID: 1}
 	for _, c := range []struct {
@@ -603,6 +627,17 @@ func TestScoringConventions(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("%v mask %d: %v, %v, want %v", c.how, c.mask, got, err, c.want)
 		}
+	}
+	// Behind two pad tokens: the term of the first token counts unless the mask
+	// covers the padding, and the mask begins where the padding does.
+	r = model.ScoreResponse{TokenIDs: []int32{2, 10, 11, 12}, LogProbs: []float64{-1, -2, -3}, HasPad: true, PadID: 1, Pads: 2, PadLogProb: -8, Padded: true}
+	for mask, want := range []float64{14.0 / 4, 14.0 / 3, 14.0 / 2, 6} {
+		if got, err := meanLoss(r, model.ScoreHFBase, mask); err != nil || got != want {
+			t.Errorf("mask %d behind padding: %v, %v, want %v", mask, got, err, want)
+		}
+	}
+	if got, err := meanLoss(r, model.ScoreHF, 0); err != nil || got != 14.0/4 {
+		t.Errorf("a legacy class behind padding: %v, %v", got, err)
 	}
 	if _, err := meanLoss(model.ScoreResponse{TokenIDs: []int32{1}, HasPad: true, PadID: 1}, model.ScoreHF, 0); err == nil {
 		t.Error("a text of pad tokens has a perplexity")

@@ -37,6 +37,7 @@ func (l *llInferencer) Run(ctx context.Context, job *Job) error {
 		return err
 	}
 	h := newIDHash(job.Set.Content, s.settings, job.Identity)
+	widths := newBatchWidths(s, s.labelTexts(labels))
 	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
 		row := job.Rows[i]
 		cont, ok := job.Set.Test[row].Get("cont").(string)
@@ -47,11 +48,15 @@ func (l *llInferencer) Run(ctx context.Context, job *Job) error {
 		if err != nil {
 			return nil, err
 		}
-		q := s.question(i, h, append(r.texts[:len(r.texts):len(r.texts)], cont))
+		w, asked, err := widths.of(row, append(r.texts[:len(r.texts):len(r.texts)], cont))
+		if err != nil {
+			return nil, err
+		}
+		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
 		ll := make([]float64, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			ll[k], err = sc.logLikelihood(ctx, r.texts[k], cont)
+			ll[k], err = sc.logLikelihood(ctx, r.texts[k], cont, width(w, k))
 			return err
 		}
 		q.record = func() (*py.Dict, error) {

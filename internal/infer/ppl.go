@@ -42,29 +42,21 @@ func (p *pplInferencer) Run(ctx context.Context, job *Job) error {
 		return err
 	}
 	h := newIDHash(job.Set.Content, s.settings, job.Identity)
-	widths := newBatchWidths(s, labels)
+	widths := newBatchWidths(s, s.labelTexts(labels))
 	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
 		r, err := s.renderLabels(job.Rows[i], labels)
 		if err != nil {
 			return nil, err
 		}
-		asked := r.texts
-		width, err := widths.of(job.Rows[i])
+		w, asked, err := widths.of(job.Rows[i], r.texts)
 		if err != nil {
 			return nil, err
-		}
-		for _, w := range width {
-			asked = append(asked[:len(asked):len(asked)], fmt.Sprintf("padded to %d", w))
 		}
 		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
 		ppl, tokens := make([]float64, len(labels)), make([]int, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			pad := 0
-			if width != nil {
-				pad = width[k]
-			}
-			ppl[k], tokens[k], err = sc.perplexity(ctx, r.texts[k], pad)
+			ppl[k], tokens[k], err = sc.perplexity(ctx, r.texts[k], width(w, k))
 			return err
 		}
 		q.record = func() (*py.Dict, error) {
@@ -266,13 +258,15 @@ func meanLoss(r model.ScoreResponse, how model.Scoring, mask int) (float64, erro
 	if how == model.ScoreVLLM {
 		n = len(r.LogProbs)
 	}
-	// The first token behind padding is predicted from a pad token, and that
-	// term is counted (spec 6.5).
-	if how == model.ScoreHFBase && mask == 0 && r.Padded && n > 0 && !(r.HasPad && r.TokenIDs[0] == r.PadID) {
+	// What is left out is counted from where the padding begins. The first token
+	// behind padding is predicted from a pad token, and that term is counted
+	// (spec 6.5).
+	skip := mask - 1 - r.Pads
+	if how != model.ScoreVLLM && r.Padded && skip < 0 && n > 0 && !(r.HasPad && r.TokenIDs[0] == r.PadID) {
 		sum -= r.PadLogProb
 	}
 	for i, lp := range r.LogProbs {
-		if i < mask-1 {
+		if i < skip {
 			continue
 		}
 		if how != model.ScoreVLLM && r.HasPad && r.TokenIDs[i+1] == r.PadID {
@@ -294,12 +288,19 @@ func meanLoss(r model.ScoreResponse, how model.Scoring, mask int) (float64, erro
 	return sum / float64(n), nil
 }
 
-// logLikelihood of the continuation at the end of a text.
-func (sc *scorer) logLikelihood(ctx context.Context, text, cont string) (float64, error) {
+// logLikelihood of the continuation at the end of a text. padTo is the width
+// of the batch that it stands in, 0 for none.
+func (sc *scorer) logLikelihood(ctx context.Context, text, cont string, padTo int) (float64, error) {
 	if sc.own != nil {
 		return sc.own.LogLikelihood(ctx, text, cont)
 	}
-	r, err := sc.lp.Score(ctx, model.ScoreRequest{Text: text, MaxSeqLen: sc.s.maxSeq, Continuation: cont})
+	q := model.ScoreRequest{Text: text, MaxSeqLen: sc.s.maxSeq, Continuation: cont}
+	if sc.s.Class.Scoring == model.ScoreHF {
+		q.FillTo = padTo // it reads and counts padding like any other text
+	} else {
+		q.PadTo = padTo
+	}
+	r, err := sc.lp.Score(ctx, q)
 	if err != nil {
 		return 0, err
 	}

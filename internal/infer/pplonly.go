@@ -32,25 +32,36 @@ func (pplOnly) Run(ctx context.Context, job *Job) error {
 		return err
 	}
 	h := newIDHash(job.Set.Content, s.settings, job.Identity)
-	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
-		row := job.Rows[i]
+	render := func(row int) (prompt.Prompt, string, error) {
 		ex, err := s.examples(row)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		p, err := s.fit(ex, prompt.PPL, func(ice prompt.Prompt) (prompt.Prompt, error) { return s.b.Generate(row, ice, "") })
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		text, err := prompt.Text(p)
+		return p, text, err
+	}
+	widths := newBatchWidths(s, func(row int) ([]string, error) {
+		_, text, err := render(row)
+		return []string{text}, err
+	})
+	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
+		p, text, err := render(job.Rows[i])
 		if err != nil {
 			return nil, err
 		}
-		q := s.question(i, h, []string{text})
+		w, asked, err := widths.of(job.Rows[i], []string{text})
+		if err != nil {
+			return nil, err
+		}
+		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = text, len(text), 1
 		var ppl float64
 		q.ask = func(ctx context.Context, _ int) (err error) {
-			ppl, _, err = sc.perplexity(ctx, text, 0)
+			ppl, _, err = sc.perplexity(ctx, text, width(w, 0))
 			return err
 		}
 		q.prompt = func() *py.Dict { return py.DictOf("origin_prompt", stored(p)) }

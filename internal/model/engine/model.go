@@ -164,14 +164,14 @@ func (m *Model) Score(ctx context.Context, r model.ScoreRequest) (model.ScoreRes
 	}
 	if n := r.FillTo - len(out.TokenIDs); n > 0 && m.hasPad {
 		fill := slices.Repeat([]int32{m.padID}, n)
-		if m.opts.padLeft {
-			out.TokenIDs = append(fill, out.TokenIDs...)
-		} else {
+		if m.opts.padRight {
 			out.TokenIDs = append(out.TokenIDs[:len(out.TokenIDs):len(out.TokenIDs)], fill...)
+		} else {
+			out.TokenIDs = append(fill, out.TokenIDs...)
 		}
 	}
 	pads := 0
-	if m.hasPad && m.opts.padLeft {
+	if m.hasPad && !m.opts.padRight {
 		out.Pads = max(0, r.PadTo-len(out.TokenIDs))
 		if m.padded {
 			pads = out.Pads

@@ -145,6 +145,44 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
+// What a batch or the ends of a long text change.
+func TestScoreBeside(t *testing.T) {
+	ctx := context.Background()
+	left := oracleModel(t, options{maxSeqLen: 8})
+	r, err := left.Score(ctx, model.ScoreRequest{Text: "ab", FillTo: 5})
+	if err != nil || !slices.Equal(r.TokenIDs, []int32{0, 0, 1, 'a', 'b'}) || r.LogProbs[1] != expect([]int32{0, 0}, 0, 1) || r.Padded || r.Pads != 0 {
+		t.Errorf("pad tokens before: %+v, %v", r, err)
+	}
+	if r, err = left.Score(ctx, model.ScoreRequest{Text: "ab", PadTo: 5}); err != nil || r.Pads != 2 || !r.Padded || len(r.LogProbs) != 2 {
+		t.Errorf("padding before: %+v, %v", r, err)
+	}
+	right := oracleModel(t, options{padRight: true, maxSeqLen: 8})
+	r, err = right.Score(ctx, model.ScoreRequest{Text: "ab", FillTo: 5})
+	if err != nil || !slices.Equal(r.TokenIDs, []int32{1, 'a', 'b', 0, 0}) || r.LogProbs[3] != expect([]int32{1, 'a', 'b', 0}, 0, 0) {
+		t.Errorf("pad tokens behind: %+v, %v", r, err)
+	}
+	if r, err = right.Score(ctx, model.ScoreRequest{Text: "ab", PadTo: 5}); err != nil || r.Pads != 0 || r.Padded || len(r.LogProbs) != 2 {
+		t.Errorf("padding behind changes nothing: %+v, %v", r, err)
+	}
+	ends := oracleModel(t, options{truncateLeft: true, dropMiddle: true, maxSeqLen: 5})
+	if r, err = ends.Score(ctx, model.ScoreRequest{Text: "abcdefg"}); err != nil || !slices.Equal(r.TokenIDs, []int32{1, 'a', 'e', 'f', 'g'}) || !r.Truncated {
+		t.Errorf("both ends: %+v, %v", r, err)
+	}
+}
+
+func TestPromptsBeside(t *testing.T) {
+	m := &Model{tok: letters{}, vocab: 128, maxSeqLen: 6, opts: options{leaveRoom: true}}
+	for batched, want := range map[bool]string{false: "abc", true: "abcde"} {
+		ids, err := m.prompt(model.Request{Text: "abcdefgh", Batched: batched}, 2)
+		if got := (letters{}).Decode(ids, true); err != nil || got != want {
+			t.Errorf("batched %v: %q, %v", batched, got, err)
+		}
+	}
+	if got := runesFrom("aéb", 2) + runesFrom("ab", 5); got != "b" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestStop(t *testing.T) {
 	m := &Model{tok: letters{}}
 	stopped := m.stopper([]string{"", "END", "\n"})
@@ -159,7 +197,7 @@ func TestStop(t *testing.T) {
 	}
 	m.opts.endStr = "#"
 	ids, _ := letters{}.Encode("one#two\nthree END", false)
-	if got := m.text(ids, []string{"\n", "END"}); got != "one" {
+	if got := m.cut(letters{}.Decode(ids, true), []string{"\n", "END"}); got != "one" {
 		t.Errorf("text %q", got)
 	}
 }

@@ -32,7 +32,7 @@ type options struct {
 	// Where the two families of classes differ.
 	truncateLeft bool // HuggingFaceBaseModel; the others cut the end off
 	leaveRoom    bool // the others also leave room for the answer
-	padLeft      bool // side on which a batch is padded
+	padRight     bool // side on which a batch is padded
 	wholeText    bool // extract_pred_after_decode: the answer is what the text has after as many characters as the prompt's
 }
 
@@ -148,7 +148,7 @@ func (p *parser) float(key string, def float64) float64 {
 // parseOptions reads a model dict; the error is a source.List.
 func parseOptions(d *py.Dict, c class) (options, error) {
 	p := &parser{d: d}
-	o := options{truncateLeft: c.base, padLeft: c.base, leaveRoom: !c.base}
+	o := options{truncateLeft: c.base, padRight: !c.base, leaveRoom: !c.base}
 	if o.path = p.str("path"); o.path == "" && len(p.errs) == 0 {
 		p.errs = append(p.errs, source.Errorf(d.At, "the model has no path").WithHint("path is a folder with config.json and weights, or the id of a model on the hub"))
 	}
@@ -184,7 +184,7 @@ func parseOptions(d *py.Dict, c class) (options, error) {
 		p.fail("mode", "", `mode must be "none" or "mid", not %q`, mode)
 	}
 	p.tokenizerKwargs(&o)
-	if !c.base && !o.padLeft && p.bool("batch_padding") {
+	if !c.base && o.padRight && p.bool("batch_padding") {
 		o.notes = append(o.notes, source.Errorf(d.PosOf("batch_padding"), "texts are continued as if each were alone; OpenCompass would continue short ones behind padding").
 			WithHint("tokenizer_kwargs=dict(padding_side='left') gives both programs the same answers"))
 	}
@@ -213,17 +213,17 @@ func (p *parser) tokenizerKwargs(o *options) {
 		return
 	}
 	q := &parser{d: d}
-	side := func(key string, left *bool) {
+	side := func(key, yes string, flag *bool) {
 		switch v := q.str(key); v {
 		case "":
 		case "left", "right":
-			*left = v == "left"
+			*flag = v == yes
 		default:
 			q.fail(key, "", `%s must be "left" or "right", not %q`, key, v)
 		}
 	}
-	side("padding_side", &o.padLeft)
-	side("truncation_side", &o.truncateLeft)
+	side("padding_side", "right", &o.padRight)
+	side("truncation_side", "left", &o.truncateLeft)
 	p.errs = append(p.errs, q.errs...)
 }
 

@@ -48,6 +48,25 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestPaddingOptions(t *testing.T) {
+	left := py.DictOf("padding_side", "left", "truncation_side", "left")
+	o, err := parseOptions(py.DictOf("path", "x", "batch_padding", true, "tokenizer_kwargs", left, "extract_pred_after_decode", true, "generation_kwargs", py.DictOf("min_new_tokens", 3)), class{})
+	if err != nil || o.padRight || !o.truncateLeft || !o.wholeText || o.minOutLen != 3 || len(o.notes) != 0 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, _ = parseOptions(py.DictOf("path", "x", "batch_padding", true), class{}); !o.padRight || len(o.notes) != 1 || !strings.Contains(o.notes[0].Hint, "padding_side='left'") {
+		t.Errorf("padding on the right, %+v", o.notes)
+	}
+	o, err = parseOptions(py.DictOf("path", "x", "mode", "mid", "tokenizer_kwargs", py.DictOf("padding_side", "right")), class{base: true})
+	if err != nil || !o.padRight || o.midMode || o.dropMiddle || !o.truncateLeft || len(o.notes) != 1 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	_, err = parseOptions(py.DictOf("path", "x", "tokenizer_kwargs", py.DictOf("padding_side", "both")), class{base: true})
+	if err == nil || !strings.Contains(err.Error(), `padding_side must be "left" or "right", not "both"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // lazy stands for torch.float16 written without quotes.
 type lazy string
 
