@@ -70,24 +70,6 @@ func text(f func(py.Value) string) methodFn {
 	}
 }
 
-// biDict is dict(mapping_or_pairs, **entries): docs/dialect.md, "Dicts".
-// biList is list: docs/dialect.md, "Built-in functions".
-// biTuple is tuple: docs/dialect.md, "Built-in functions".
-// biSet is set: docs/dialect.md, "Built-in functions".
-// biFrozenset is frozenset: docs/dialect.md, "Built-in functions".
-// biStr is str: docs/dialect.md, "Built-in functions".
-// biInt is int: docs/dialect.md, "Built-in functions".
-// biFloat is float: docs/dialect.md, "Built-in functions".
-// biBool is bool: docs/dialect.md, "Built-in functions".
-// biBytes is bytes: docs/dialect.md, "Built-in functions".
-// biComplex is complex: docs/dialect.md, "Built-in functions".
-// biRange is range: docs/dialect.md, "Built-in functions".
-// biZip is zip: docs/dialect.md, "Built-in functions".
-// biEnumerate is enumerate: docs/dialect.md, "Built-in functions".
-// biMap is map: docs/dialect.md, "Built-in functions".
-// biFilter is filter: docs/dialect.md, "Built-in functions".
-// biReversed is reversed: docs/dialect.md, "Built-in functions".
-// biSlice is slice: docs/dialect.md, "Built-in functions".
 // biLen is len: docs/dialect.md, "Built-in functions".
 func biLen(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
@@ -287,31 +269,3 @@ func biFormat(c *callArgs) (py.Value, source.Pos, error) {
 	s, err := py.Format(c.args[0], spec)
 	return s, 0, c.err(err)
 }
-
-// biPrint writes to the notes of the run, as a config has no standard output:
-// docs/dialect.md, "Files".
-// biCallable is callable: docs/dialect.md, "Built-in functions".
-// biID is id: docs/dialect.md, "Built-in functions".
-// biHash is hash: docs/dialect.md, "Built-in functions".
-// biGetattr is getattr: docs/dialect.md, "Built-in functions".
-// biHasattr is hasattr: docs/dialect.md, "Built-in functions".
-// biSetattr is setattr: docs/dialect.md, "Built-in functions".
-// biIter is iter: docs/dialect.md, "Built-in functions".
-// biNext is next: docs/dialect.md, "Built-in functions".
-// biLocals is the module's live variables, or a copy of a function's:
-// docs/dialect.md, "Lazy mode".
-// biGlobals is globals: docs/dialect.md, "Built-in functions".
-// biDir is dir: docs/dialect.md, "Built-in functions".
-// biEval evaluates a text in the scope of the caller; configs use it to look
-// a name up: docs/dialect.md, "Built-in functions".
-// biObject is object: docs/dialect.md, "Built-in functions".
-// sentinel is an object that is only itself.
-// typeOf is type(v).
-// biType is type: docs/dialect.md, "Built-in functions".
-// instance reports isinstance(v, class).
-// biIsinstance is isinstance: docs/dialect.md, "Built-in functions".
-// biIssubclass is issubclass: docs/dialect.md, "Built-in functions".
-// typeAttr is a method looked up on a type: str.upper, dict.fromkeys.
-// complexNum is a complex number: enough to show what (-8) ** (1/3) gives.
-// PyAttr gives real and imag.
-// PyBinary is the arithmetic of complex numbers.

@@ -10,6 +10,7 @@ import (
 
 // Built-in types, called to make values, and the iterators.
 
+// biDict is dict(mapping_or_pairs, **entries): docs/dialect.md, "Dicts".
 func biDict(c *callArgs) (py.Value, source.Pos, error) {
 	if len(c.args) == 0 { // the names are different: the parser and ** see to it
 		d := py.DictOfEntries(c.kw)
@@ -39,6 +40,7 @@ func biDict(c *callArgs) (py.Value, source.Pos, error) {
 	return d, d.At, c.err(c.in().charge(64 + 80*d.Len()))
 }
 
+// biList is list: docs/dialect.md, "Built-in functions".
 func biList(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -50,6 +52,7 @@ func biList(c *callArgs) (py.Value, source.Pos, error) {
 	return l, 0, err
 }
 
+// biTuple is tuple: docs/dialect.md, "Built-in functions".
 func biTuple(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -86,10 +89,13 @@ func makeSet(c *callArgs, frozen bool) (py.Value, source.Pos, error) {
 	return s, 0, nil
 }
 
+// biSet is set: docs/dialect.md, "Built-in functions".
 func biSet(c *callArgs) (py.Value, source.Pos, error) { return makeSet(c, false) }
 
+// biFrozenset is frozenset: docs/dialect.md, "Built-in functions".
 func biFrozenset(c *callArgs) (py.Value, source.Pos, error) { return makeSet(c, true) }
 
+// biStr is str: docs/dialect.md, "Built-in functions".
 func biStr(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("object=", "encoding=", "errors=")
 	if err != nil {
@@ -113,6 +119,7 @@ func biStr(c *callArgs) (py.Value, source.Pos, error) {
 	return s, 0, c.err(c.in().sized(s))
 }
 
+// biInt is int: docs/dialect.md, "Built-in functions".
 func biInt(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("x=", "base=")
 	if err != nil {
@@ -137,6 +144,7 @@ func biInt(c *callArgs) (py.Value, source.Pos, error) {
 	return v, c.argPos(0), c.err(err)
 }
 
+// biFloat is float: docs/dialect.md, "Built-in functions".
 func biFloat(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -148,6 +156,7 @@ func biFloat(c *callArgs) (py.Value, source.Pos, error) {
 	return v, c.pos[0], c.err(err)
 }
 
+// biBool is bool: docs/dialect.md, "Built-in functions".
 func biBool(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -155,6 +164,7 @@ func biBool(c *callArgs) (py.Value, source.Pos, error) {
 	return len(c.args) == 1 && py.Truth(c.args[0]), 0, nil
 }
 
+// biBytes is bytes: docs/dialect.md, "Built-in functions".
 func biBytes(c *callArgs) (py.Value, source.Pos, error) {
 	if len(c.args) == 0 {
 		return py.Bytes(""), 0, nil
@@ -189,6 +199,7 @@ func biBytes(c *callArgs) (py.Value, source.Pos, error) {
 	return py.Bytes(b), 0, err
 }
 
+// biComplex is complex: docs/dialect.md, "Built-in functions".
 func biComplex(c *callArgs) (py.Value, source.Pos, error) {
 	var parts [2]float64
 	if err := c.between(0, 2); err != nil {
@@ -204,6 +215,7 @@ func biComplex(c *callArgs) (py.Value, source.Pos, error) {
 	return complexValue(complex(parts[0], parts[1])), 0, nil
 }
 
+// biRange is range: docs/dialect.md, "Built-in functions".
 func biRange(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.noKw(); err != nil {
 		return nil, 0, err
@@ -215,6 +227,7 @@ func biRange(c *callArgs) (py.Value, source.Pos, error) {
 	return r, 0, nil
 }
 
+// biZip is zip: docs/dialect.md, "Built-in functions".
 func biZip(c *callArgs) (py.Value, source.Pos, error) {
 	strict := false
 	for _, e := range c.kw {
@@ -264,6 +277,7 @@ func upTo(n int) string {
 	return fmt.Sprintf("s 1-%d", n)
 }
 
+// biEnumerate is enumerate: docs/dialect.md, "Built-in functions".
 func biEnumerate(c *callArgs) (py.Value, source.Pos, error) {
 	a, set, err := c.bind("iterable", "start=")
 	if err != nil {
@@ -287,6 +301,7 @@ func biEnumerate(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biMap is map: docs/dialect.md, "Built-in functions".
 func biMap(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, -1); err != nil {
 		return nil, 0, err
@@ -313,6 +328,7 @@ func biMap(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biFilter is filter: docs/dialect.md, "Built-in functions".
 func biFilter(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -343,6 +359,7 @@ func biFilter(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biReversed is reversed: docs/dialect.md, "Built-in functions".
 func biReversed(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -374,6 +391,7 @@ func biReversed(c *callArgs) (py.Value, source.Pos, error) {
 	}}, 0, nil
 }
 
+// biSlice is slice: docs/dialect.md, "Built-in functions".
 func biSlice(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 3); err != nil {
 		return nil, 0, err
@@ -391,6 +409,7 @@ func biSlice(c *callArgs) (py.Value, source.Pos, error) {
 	return s, 0, nil
 }
 
+// biObject is object: docs/dialect.md, "Built-in functions".
 func biObject(c *callArgs) (py.Value, source.Pos, error) {
 	return &sentinel{name: "object", repr: "<object object>"}, 0, c.between(0, 0)
 }

@@ -11,6 +11,8 @@ import (
 
 // Built-in functions that look at names, attributes and iterators.
 
+// biPrint writes to the notes of the run, as a config has no standard output:
+// docs/dialect.md, "Files".
 func biPrint(c *callArgs) (py.Value, source.Pos, error) {
 	sep, end := " ", "\n"
 	for _, e := range c.kw {
@@ -45,6 +47,7 @@ func biPrint(c *callArgs) (py.Value, source.Pos, error) {
 	return nil, 0, c.err(c.in().charge(b.Len()))
 }
 
+// biID is id: docs/dialect.md, "Built-in functions".
 func biID(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -57,6 +60,7 @@ func biID(c *callArgs) (py.Value, source.Pos, error) {
 	return v, 0, nil
 }
 
+// biHash is hash: docs/dialect.md, "Built-in functions".
 func biHash(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -76,6 +80,7 @@ func biHash(c *callArgs) (py.Value, source.Pos, error) {
 	return nil, 0, fatalf("`hash` of a %s is not part of the config dialect", py.TypeName(c.args[0])).WithHint("its value differs from one run of Python to the next")
 }
 
+// biGetattr is getattr: docs/dialect.md, "Built-in functions".
 func biGetattr(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 3); err != nil {
 		return nil, 0, err
@@ -91,6 +96,7 @@ func biGetattr(c *callArgs) (py.Value, source.Pos, error) {
 	return v, pos, err
 }
 
+// biHasattr is hasattr: docs/dialect.md, "Built-in functions".
 func biHasattr(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -106,6 +112,7 @@ func biHasattr(c *callArgs) (py.Value, source.Pos, error) {
 	return err == nil, 0, err
 }
 
+// biSetattr is setattr: docs/dialect.md, "Built-in functions".
 func biSetattr(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(3, 3); err != nil {
 		return nil, 0, err
@@ -116,6 +123,7 @@ func biSetattr(c *callArgs) (py.Value, source.Pos, error) {
 	return nil, 0, c.errorf("AttributeError", "'%s' object has no attribute '%s'", py.TypeName(c.args[0]), py.Str(c.args[1]))
 }
 
+// biIter is iter: docs/dialect.md, "Built-in functions".
 func biIter(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -124,6 +132,7 @@ func biIter(c *callArgs) (py.Value, source.Pos, error) {
 	return it, 0, err
 }
 
+// biNext is next: docs/dialect.md, "Built-in functions".
 func biNext(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 2); err != nil {
 		return nil, 0, err
@@ -147,6 +156,8 @@ func biNext(c *callArgs) (py.Value, source.Pos, error) {
 	return v, pos, nil
 }
 
+// biLocals is the module's live variables, or a copy of a function's:
+// docs/dialect.md, "Lazy mode".
 func biLocals(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(0, 1); err != nil {
 		return nil, 0, err
@@ -169,10 +180,12 @@ func biLocals(c *callArgs) (py.Value, source.Pos, error) {
 	return d, 0, nil
 }
 
+// biGlobals is globals: docs/dialect.md, "Built-in functions".
 func biGlobals(c *callArgs) (py.Value, source.Pos, error) {
 	return c.fr.m.globals, 0, c.between(0, 0)
 }
 
+// biDir is dir: docs/dialect.md, "Built-in functions".
 func biDir(c *callArgs) (py.Value, source.Pos, error) {
 	d := c.fr.m.globals
 	if len(c.args) > 0 {
@@ -185,6 +198,8 @@ func biDir(c *callArgs) (py.Value, source.Pos, error) {
 	return py.NewList(v...), 0, c.err(err)
 }
 
+// biEval evaluates a text in the scope of the caller; configs use it to look
+// a name up: docs/dialect.md, "Built-in functions".
 func biEval(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 3); err != nil {
 		return nil, 0, err

@@ -8,6 +8,7 @@ import (
 	"sextant/internal/py"
 )
 
+// complexNum is a complex number: enough to show what (-8) ** (1/3) gives.
 type complexNum complex128
 
 func complexValue(c complex128) py.Value { return complexNum(c) }
@@ -27,6 +28,7 @@ func (c complexNum) PyRepr() string {
 	return "(" + part(re) + sign + part(im) + "j)"
 }
 
+// PyAttr gives real and imag.
 func (c complexNum) PyAttr(name string) (py.Value, bool) {
 	switch name {
 	case "real":
@@ -37,6 +39,7 @@ func (c complexNum) PyAttr(name string) (py.Value, bool) {
 	return nil, false
 }
 
+// PyBinary is the arithmetic of complex numbers.
 func (c complexNum) PyBinary(op string, other py.Value, reflected bool) (py.Value, bool, error) {
 	var o complex128
 	switch x := other.(type) {

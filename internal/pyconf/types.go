@@ -9,6 +9,7 @@ import (
 
 // What type, isinstance and the methods of types see.
 
+// biCallable is callable: docs/dialect.md, "Built-in functions".
 func biCallable(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(1, 1); err != nil {
 		return nil, 0, err
@@ -20,6 +21,7 @@ func biCallable(c *callArgs) (py.Value, source.Pos, error) {
 	return false, 0, nil
 }
 
+// sentinel is an object that is only itself.
 type sentinel struct{ name, repr string }
 
 func (s *sentinel) PyType() string { return s.name }
@@ -30,6 +32,7 @@ var (
 	notImplemented = &sentinel{"NotImplementedType", "NotImplemented"}
 )
 
+// typeOf is type(v).
 func typeOf(v py.Value) py.Value {
 	switch x := v.(type) {
 	case *exception:
@@ -57,6 +60,7 @@ func typeOf(v py.Value) py.Value {
 	return t
 }
 
+// biType is type: docs/dialect.md, "Built-in functions".
 func biType(c *callArgs) (py.Value, source.Pos, error) {
 	if len(c.args) == 3 {
 		return nil, 0, fatalf("making classes is not part of the config dialect")
@@ -67,6 +71,7 @@ func biType(c *callArgs) (py.Value, source.Pos, error) {
 	return typeOf(c.args[0]), 0, nil
 }
 
+// instance reports isinstance(v, class).
 func (c *callArgs) instance(v, class py.Value) (bool, error) {
 	switch t := class.(type) {
 	case *py.Tuple:
@@ -129,6 +134,7 @@ func (c *callArgs) instance(v, class py.Value) (bool, error) {
 	return false, c.errorf("TypeError", "isinstance() arg 2 must be a type, a tuple of types, or a union")
 }
 
+// biIsinstance is isinstance: docs/dialect.md, "Built-in functions".
 func biIsinstance(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -137,6 +143,7 @@ func biIsinstance(c *callArgs) (py.Value, source.Pos, error) {
 	return r, 0, err
 }
 
+// biIssubclass is issubclass: docs/dialect.md, "Built-in functions".
 func biIssubclass(c *callArgs) (py.Value, source.Pos, error) {
 	if err := c.between(2, 2); err != nil {
 		return nil, 0, err
@@ -162,6 +169,7 @@ func biIssubclass(c *callArgs) (py.Value, source.Pos, error) {
 	return false, 0, nil
 }
 
+// typeAttr is a method looked up on a type: str.upper, dict.fromkeys.
 func typeAttr(t *builtin, name string) (py.Value, bool) {
 	if !t.typ {
 		return nil, false
