@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sextant/internal/py"
 	"sextant/internal/registry"
 	"sextant/internal/run"
 	"sextant/internal/source"
@@ -28,6 +29,18 @@ func unavailable(errs source.List, split bool) (missing, rest source.List) {
 		}
 	}
 	return missing, rest
+}
+
+// goesBySize reports whether a partitioner's tasks depend on how many rows
+// datasets have.
+func goesBySize(cfg *py.Dict) bool {
+	switch registry.Base(cfg.Str("type")) {
+	case "NaivePartitioner", "SubjectiveNaivePartitioner":
+		return false
+	case "NumWorkerPartitioner":
+		return cfg.Int("num_split", cfg.Int("num_worker", 8)) > 1
+	}
+	return true
 }
 
 // maxMissing is how many classes that are not available a dry run names.
@@ -59,11 +72,13 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 			continue
 		}
 		part, runner := registry.Base(stage.st.Partitioner.Str("type")), registry.Base(stage.st.Runner.Str("type"))
+		c.AnySize = !goesBySize(stage.st.Partitioner)
 		p, err := stage.plan(ctx)
 		var size *run.SizeError
 		switch {
 		case errors.As(err, &size):
-			unknown = &exitError{code: ExitUsage, err: fmt.Errorf("%s cannot cut the %s stage: %w", part, stage.name, err), hint: "NaivePartitioner and NumWorkerPartitioner with one worker need no sizes"}
+			unknown = source.Errorf(stage.st.Partitioner.PosOf("type"), "%s cannot cut the %s stage: %v", part, stage.name, err).
+				WithHint("NaivePartitioner, and NumWorkerPartitioner with one worker, need no sizes")
 			fmt.Fprintf(&b, "%s: number of tasks not known (%s, %s)\n", stage.name, part, runner)
 			continue
 		case err != nil:

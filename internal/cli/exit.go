@@ -8,8 +8,8 @@ import (
 // The exit codes; `sextant help exit-codes` and README show this table.
 const (
 	ExitOK          = 0   // everything that was asked for was done
-	ExitFailure     = 1   // the program or the machine failed: disk full, folder not writable, …
-	ExitUsage       = 2   // a mistake in the command line or in a config
+	ExitFailure     = 1   // the program or the machine failed: disk full, file not readable, …; `config diff`: a difference
+	ExitUsage       = 2   // a mistake in the command line, in a config or in the data
 	ExitTaskFailed  = 3   // at least one task failed; what was finished is kept, `-r` goes on
 	ExitSamples     = 4   // all tasks finished, but some samples have no answer; the table counts them
 	ExitInterrupted = 130 // stopped by Ctrl-C or SIGTERM; `-r` goes on
@@ -20,8 +20,8 @@ var exitTable = []struct {
 	text string
 }{
 	{ExitOK, "everything that was asked for was done"},
-	{ExitFailure, "the program or the machine failed (disk full, folder not writable, …)"},
-	{ExitUsage, "a mistake in the command line or in a config"},
+	{ExitFailure, "the program or the machine failed (disk full, …); config diff: the two differ"},
+	{ExitUsage, "a mistake in the command line, in a config or in the data"},
 	{ExitTaskFailed, "at least one task failed; what was finished is kept, -r goes on"},
 	{ExitSamples, "all tasks finished, but some samples have no answer; the table counts them"},
 	{ExitInterrupted, "stopped by Ctrl-C or SIGTERM; -r goes on"},

@@ -285,7 +285,6 @@ func (a *app) datasetsByName(ctx context.Context, f *runFlags) (*py.List, error)
 			return nil, usagef("nothing to run: name datasets with --datasets or --custom-dataset-path")
 		}
 		out.Append(f.customDataset(), 0)
-		return out, nil
 	}
 	for _, w := range f.Datasets {
 		name, suffix, ok := strings.Cut(w, "/")

@@ -213,7 +213,7 @@ func parseKwarg(s string) (py.Value, error) {
 		inner := s[1 : len(s)-1]
 		var items []py.Value
 		if inner != "" {
-			v, err := parseKwarg(inner + ",")
+			v, err := parseKwarg(strings.TrimSuffix(inner, ",") + ",")
 			if err != nil {
 				return nil, err
 			}

@@ -55,16 +55,18 @@ type Coordinator struct {
 	Epoch int        // of the lease
 	// ReadOnly says that nothing may be written: a plan of an earlier run.
 	ReadOnly bool
-	Opt      Options
-	Source   dataset.Source
-	Model    model.Env
-	Runner   runner.Env
-	Events   event.Sink
-	Drain    <-chan struct{}
-	Now      func() time.Time
-	Log      *slog.Logger
-	Program  string // name and version, for the report
-	Config   string // name of the config file, for the report
+	// AnySize says that no size matters to the plan: none is looked up.
+	AnySize bool
+	Opt     Options
+	Source  dataset.Source
+	Model   model.Env
+	Runner  runner.Env
+	Events  event.Sink
+	Drain   <-chan struct{}
+	Now     func() time.Time
+	Log     *slog.Logger
+	Program string // name and version, for the report
+	Config  string // name of the config file, for the report
 	// Note and Warn tell the user something; never nil.
 	Note func(format string, args ...any)
 	Warn func(err error)
