@@ -30,14 +30,14 @@ func (r *Runner) script(runDir, array string) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("#!/bin/bash")
 	line("# One element of a job array of sextant: starts the worker that index.json names.")
-	line("run=%s", quote(runDir))
-	line(`dir=$run/state/slurm/%s`, array)
+	line("sextant_run=%s", quote(runDir))
+	line(`sextant_dir=$sextant_run/state/slurm/%s`, array)
 	line("# A node may see new files of a shared file system late.")
-	line(`for n in 1 2 3 4 5 6 7 8 9 10 11 12; do if [ -r "$dir/index.json" ]; then break; fi; ls "$dir" >/dev/null 2>&1; sleep 5; done`)
-	line(`if ! [ -r "$dir/index.json" ]; then echo "$(uname -n) does not see $dir: the work directory must be on a file system that all nodes share"; exit 120; fi`)
+	line(`for n in 1 2 3 4 5 6 7 8 9 10 11 12; do if [ -r "$sextant_dir/index.json" ]; then break; fi; ls "$sextant_dir" >/dev/null 2>&1; sleep 5; done`)
+	line(`if ! [ -r "$sextant_dir/index.json" ]; then echo "$(uname -n) does not see $sextant_dir: the work directory must be on a file system that all nodes share"; exit 120; fi`)
 	line("# The output goes to the task's own log.")
-	line(`log=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$dir/logs")`)
-	line(`exec >>"$run/$log" 2>&1 </dev/null || exit 122`)
+	line(`sextant_log=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$sextant_dir/logs")`)
+	line(`exec >>"$sextant_run/$sextant_log" 2>&1 </dev/null || exit 122`)
 	line(`if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then echo "--- started again by Slurm ($SLURM_RESTART_COUNT) ---"; fi`)
 	line(`echo "Slurm job ${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID} on $(uname -n)"`)
 	if r.o.Dir != "" {
@@ -52,7 +52,7 @@ func (r *Runner) script(runDir, array string) string {
 	for i, w := range r.o.Command {
 		words[i] = quote(w)
 	}
-	line(`exec %s "$dir/index.json"`, strings.Join(words, " "))
+	line(`exec %s "$sextant_dir/index.json"`, strings.Join(words, " "))
 	return b.String()
 }
 
