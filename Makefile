@@ -38,6 +38,12 @@ test: compiler
 	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/sextant
 	$(GO) test -tags $(TAGS) -race -shuffle=on -timeout 30m ./...
 
+# What takes too long for every change: 50 rounds of a run that is disturbed at
+# random, the whole founding evaluation killed and cut in all ways, four workers
+# of unequal speed. SEXTANT_CHAOS_SEED repeats a round.
+nightly: compiler
+	SEXTANT_CHAOS_ROUNDS=50 SEXTANT_CHAOS_FULL=1 $(GO) test -tags $(TAGS) -v -timeout 60m ./internal/chaos/
+
 lint:
 	@test -z "$$(gofmt -l cmd internal catalog)" || { gofmt -l cmd internal catalog; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...

@@ -8,8 +8,15 @@
 // workers is a parameter (Fleet), so that every runner meets the same faults.
 // Only tests use the package.
 //
+// A runner's own test is a Fleet and a loop:
+//
+//	l := chaos.NewLab(t, program)         // program from chaos.Build
+//	want, wall := chaos.NewLab(t, program).Undisturbed(chaos.Spec{Fleet: f, …}.Config())
+//	chaos.Soak(l, f, seed, want, wall)
+//
 // Environment of the tests: SEXTANT_CHAOS_ROUNDS (5), SEXTANT_CHAOS_SEED (from
-// the clock; printed), SEXTANT_BIN (a program built already).
+// the clock; printed), SEXTANT_CHAOS_FULL=1 (the whole founding evaluation),
+// SEXTANT_BIN (a program built already).
 //
 // Non-goals: it looks into no package; whatever it knows of a run it reads from
 // files that docs/formats.md describes and from the fake model's request log.

@@ -23,8 +23,41 @@ import (
 	"testing"
 	"time"
 
+	"sextant/internal/model/engine"
 	"sextant/internal/model/fake"
 )
+
+// Build builds the program, once for all tests of a package, and returns its
+// path and what removes it. SEXTANT_BIN names one that is there already.
+func Build() (program string, clean func(), err error) {
+	if p := os.Getenv("SEXTANT_BIN"); p != "" {
+		return p, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "sextant-bin-")
+	if err != nil {
+		return "", nil, fmt.Errorf("build the program: %w", err)
+	}
+	clean = func() { os.RemoveAll(dir) }
+	program = filepath.Join(dir, "sextant")
+	args := []string{"build", "-o", program}
+	if engine.Built {
+		args = append(args, "-tags", "engine") // compiled with this test already
+	}
+	if out, err := exec.Command("go", append(args, "sextant/cmd/sextant")...).CombinedOutput(); err != nil {
+		clean()
+		return "", nil, fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return program, clean, nil
+}
+
+// Number reads a variable of the environment; without it, or with something
+// else in it, it is def.
+func Number(name string, def int64) int64 {
+	if n, err := strconv.ParseInt(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return def
+}
 
 // Lab is a place where one run is started, disturbed and started again.
 type Lab struct {
@@ -159,6 +192,16 @@ func (l *Lab) Run(want int, args ...string) *Session {
 		l.T.Fatalf("sextant run eval.py %s: exit code %d, want %d\n%s", strings.Join(args, " "), got, want, s.Stderr())
 	}
 	return s
+}
+
+// Undisturbed runs a config from start to end in this fresh lab and returns its
+// final files and how long it took.
+func (l *Lab) Undisturbed(config string) (map[string]string, time.Duration) {
+	l.T.Helper()
+	l.Config(config)
+	begin := time.Now()
+	l.Run(0)
+	return l.Final(), time.Since(begin)
 }
 
 // Workers are the processes of workers on runs of this lab.

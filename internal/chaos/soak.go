@@ -23,9 +23,6 @@ type Fleet struct {
 	Import string
 	// Faults are more faults. May be nil.
 	Faults []Fault
-	// Detached says that workers outlive their coordinator: their last requests
-	// may still be on their way when the next one starts.
-	Detached bool
 }
 
 // Local is the fleet of LocalRunner.
@@ -124,7 +121,7 @@ func partition(r *rand.Rand) string {
 }
 
 // Faults are those that any runner meets.
-func Faults(detached bool) []Fault {
+func Faults() []Fault {
 	aWorker := func(sig syscall.Signal, times int) func(*Lab, *Session, *rand.Rand) Effect {
 		return func(l *Lab, s *Session, r *rand.Rand) Effect {
 			var e Effect
@@ -258,7 +255,7 @@ func (l *Lab) shiftTimes(r *rand.Rand) {
 func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duration) {
 	l.T.Helper()
 	r := rand.New(rand.NewSource(seed))
-	faults := append(Faults(f.Detached), f.Faults...)
+	faults := append(Faults(), f.Faults...)
 	var steps []string
 	defer func() {
 		if l.T.Failed() {
