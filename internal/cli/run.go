@@ -27,6 +27,7 @@ import (
 	_ "sextant/internal/model/fake"     // registers FakeModel
 	_ "sextant/internal/runner/local"   // registers LocalRunner
 	_ "sextant/internal/runner/refused" // registers the runners that are refused
+	_ "sextant/internal/runner/slurm"   // registers SlurmRunner, SlurmSequentialRunner
 )
 
 func (a *app) runCmd() *cobra.Command {
