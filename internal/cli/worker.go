@@ -39,7 +39,7 @@ func (a *app) worker(ctx context.Context, path string) error {
 	for _, u := range m.Units {
 		hide = append(hide, u.Dataset)
 	}
-	secrets := task.Secrets(hide...)
+	secrets := task.JoinSecrets(task.Secrets(hide...), task.EnvSecrets(a.env.Environ()))
 	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, secrets), &slog.HandlerOptions{Level: level}))
 	at := runner.Attach(a.env.Getenv, a.env.Stdin, a.env.Now)
 	defer at.Close()
@@ -78,7 +78,7 @@ func (a *app) executeManifest(ctx context.Context, drain <-chan struct{}, m *tas
 	rep := task.NewReporter(r, m, a.env.Host, a.env.Pid, task.BeatInterval)
 	d := task.Deps{
 		Run: r, Source: a.dataSource(m.Options.Offline, nil), Env: a.modelEnv(m.Options.Offline, m.Options.Threads, log),
-		Events: sink, Now: a.env.Now, Log: log, Drain: drain,
+		Events: sink, Now: a.env.Now, Log: log, Drain: drain, Secrets: task.EnvSecrets(a.env.Environ()),
 	}
 	f := task.Execute(ctx, m, d, rep)
 	state := task.Done

@@ -219,6 +219,14 @@ func (w *Writer) Have(index int, id string) bool {
 	return true
 }
 
+// HasFailed reports whether the record that Have found says that there is no
+// answer.
+func (w *Writer) HasFailed(index int, id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.have[keyOf(index, id)]
+}
+
 // Put appends a record. When it returns nil the record survives the death of
 // this process; it survives that of the machine within syncInterval. A record
 // is written even when ctx has ended: its sample is finished. The error is a

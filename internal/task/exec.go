@@ -23,6 +23,13 @@ import (
 // cannot be opened, the disk is full). The failure returned is that of the
 // first unit that failed, nil when all is done.
 func Execute(ctx context.Context, m *Manifest, d Deps, rep *Reporter) *Failure {
+	d.Secrets = JoinSecrets(Secrets(m.dicts()...), d.Secrets)
+	if events := d.Events; len(d.Secrets) > 0 {
+		d.Events = event.Func(func(e event.Event) {
+			e.Error, e.Text = Scrub(e.Error, d.Secrets), Scrub(e.Text, d.Secrets)
+			events.Emit(e)
+		})
+	}
 	x := &executor{m: m, d: d, rep: rep}
 	first := x.units(ctx)
 	if err := x.close(); err != nil && first == nil {
@@ -57,7 +64,7 @@ func (x *executor) units(ctx context.Context) *Failure {
 		}
 		begin := d.Now()
 		out, err := x.unit(ctx, u)
-		f := Classify(err)
+		f := Classify(err).scrubbed(d.Secrets)
 		state := Done
 		switch {
 		case err != nil && (ctx.Err() != nil || errors.Is(err, infer.ErrDrained)):
@@ -144,6 +151,16 @@ func (x *executor) unit(ctx context.Context, u *Unit) (out Outcome, err error) {
 		x.rep.Inputs(u.Abbr, out.Inputs)
 	}
 	return out, err
+}
+
+// scrubbed is f without secrets in its texts.
+func (f *Failure) scrubbed(secrets []string) *Failure {
+	if f == nil || len(secrets) == 0 {
+		return f
+	}
+	g := *f
+	g.Reason, g.Message, g.Hint = Scrub(f.Reason, secrets), Scrub(f.Message, secrets), Scrub(f.Hint, secrets)
+	return &g
 }
 
 // Classify says what kind of failure an error is; nil for nil.

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -122,6 +123,7 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 		return nil, &Failure{Kind: KindConfig, Message: fmt.Sprintf("there are %d predictions for %d rows of dataset %s", n, len(set.Test), set.Abbr),
 			Hint: "they were made with another test_range or another version of the data: infer again"}
 	}
+	answered := false
 	in := &evaluator.Input{Predictions: make([]py.Value, 0, n), Rows: set.Test, Failed: make([]string, n), Columns: map[string][]py.Value{}}
 	for rec, err := range preds.All() {
 		if err != nil {
@@ -130,7 +132,9 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 		i := len(in.Predictions)
 		in.Predictions = append(in.Predictions, rec.Data.Get("prediction"))
 		if rec.State == infer.Failed {
-			in.Failed[i] = rec.Error
+			in.Failed[i] = cmp.Or(rec.Error, "the model gave no answer, and no reason is on record")
+		} else if in.Predictions[i] != nil {
+			answered = true
 		}
 		for _, e := range rec.Data.Entries() {
 			k, ok := e.Key.(string)
@@ -144,6 +148,13 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 				in.Keys = append(in.Keys, k)
 			}
 			col[i] = e.Val
+		}
+	}
+	// Inferencers that give a number and no text have no predictions at all;
+	// where others have one, a row without is no answer.
+	for i, p := range in.Predictions {
+		if answered && p == nil && in.Failed[i] == "" {
+			in.Failed[i] = "the record has no prediction"
 		}
 	}
 	in.Prompts = in.Columns["origin_prompt"]
@@ -178,7 +189,8 @@ func (x *executor) extract(ecfg, m *py.Dict, in *evaluator.Input) error {
 }
 
 // postprocessAll applies a postprocessor to each value, or to each element of
-// a value that is a list. Rows that failed are left alone; a value that the
+// a value that is a list. failed is nil for references; predictions of rows
+// that failed, and those that are none, are left alone. A value that the
 // postprocessor cannot take becomes the empty text, which counts as unscored.
 func (x *executor) postprocessAll(pp *py.Dict, vals []py.Value, failed []string) error {
 	fn, err := postprocess.Functions.Lookup(pp.Str("type"))
@@ -187,8 +199,9 @@ func (x *executor) postprocessAll(pp *py.Dict, vals []py.Value, failed []string)
 	}
 	kw := pp.Copy()
 	kw.Delete("type")
-	bad := 0
+	tried, bad := 0, 0
 	apply := func(i int, v py.Value) py.Value {
+		tried++
 		out, err := fn(text(v), kw)
 		if err != nil {
 			if bad++; bad <= 3 {
@@ -199,7 +212,7 @@ func (x *executor) postprocessAll(pp *py.Dict, vals []py.Value, failed []string)
 		return out
 	}
 	for i, v := range vals {
-		if failed != nil && failed[i] != "" {
+		if failed != nil && (failed[i] != "" || v == nil) {
 			continue
 		}
 		l, ok := v.(*py.List)
@@ -213,7 +226,7 @@ func (x *executor) postprocessAll(pp *py.Dict, vals []py.Value, failed []string)
 		}
 		vals[i] = out
 	}
-	if bad == len(vals) && bad > 0 {
+	if bad == tried && bad > 0 {
 		return fmt.Errorf("postprocessor %s failed on every answer; the log has the reasons", pp.Str("type"))
 	}
 	return nil

@@ -28,9 +28,12 @@ type Deps struct {
 	// Drain, when closed, means: finish what is in flight, begin nothing new.
 	// May be nil.
 	Drain <-chan struct{}
+	// Secrets must reach no file and no event, beside those in the configs.
+	Secrets []string
 }
 
-// Outcome counts what became of one piece.
+// Outcome counts what became of one piece. Failed counts rows without an
+// answer, whenever that was.
 type Outcome struct {
 	Total, Done, Reused, Failed int
 	Inputs                      store.Inputs
@@ -230,12 +233,16 @@ type countingSink struct {
 	cancel context.CancelCauseFunc
 
 	done, reused, failed atomic.Int64
+	fresh                atomic.Int64 // of failed, in this attempt: what the budget is for
 	last                 atomic.Int64 // Unix nanoseconds of the last event
 }
 
 func (s *countingSink) Have(index int, id string) bool {
 	if !s.w.Have(index, id) {
 		return false
+	}
+	if w, ok := s.w.(*store.Writer); ok && w.HasFailed(index, id) {
+		s.failed.Add(1)
 	}
 	s.reused.Add(1)
 	s.done.Add(1)
@@ -244,12 +251,14 @@ func (s *countingSink) Have(index int, id string) bool {
 }
 
 func (s *countingSink) Put(ctx context.Context, r infer.Record) error {
+	r.Error = Scrub(r.Error, s.d.Secrets)
 	if err := s.w.Put(ctx, r); err != nil {
 		return err
 	}
 	s.done.Add(1)
 	if r.State == infer.Failed {
-		n := s.failed.Add(1)
+		s.failed.Add(1)
+		n := s.fresh.Add(1)
 		e := s.ev
 		e.Kind, e.Index, e.Error, e.Total = event.SampleFailed, r.Index, r.Error, 0
 		e.Time = s.d.Now()

@@ -169,7 +169,7 @@ const manifestKind = "manifest"
 // the configs: values of environment variables by name, which the worker must
 // get.
 func (m *Manifest) Encode() (data []byte, secrets map[string]string, err error) {
-	hide := &hider{env: map[string]string{}, names: map[string]string{}}
+	hide := newHider(m.dicts()...)
 	enc := dictTable{hide: hide, byPtr: map[*py.Dict]int{}, byText: map[string]int{}}
 	f := manifestFile{
 		V: ManifestVersion, Kind: manifestKind, ID: m.ID, Attempt: m.Attempt, Run: m.Run, Stage: m.Stage, ModelAbbr: m.ModelAbbr,
@@ -229,6 +229,21 @@ func (m *Manifest) Encode() (data []byte, secrets map[string]string, err error) 
 		return nil, nil, fmt.Errorf("encode manifest %s: %w", m.ID, err)
 	}
 	return append(data, '\n'), hide.env, nil
+}
+
+// dicts are all dicts of configs that m holds.
+func (m *Manifest) dicts() []*py.Dict {
+	out := []*py.Dict{m.Model, m.Options.TaskCfg}
+	seen := map[*py.Dict]bool{}
+	for i := range m.Units {
+		for _, d := range []*py.Dict{m.Units[i].Dataset, m.Units[i].Extra} {
+			if d != nil && !seen[d] {
+				seen[d] = true
+				out = append(out, d)
+			}
+		}
+	}
+	return out
 }
 
 // dictTable holds each distinct dict once.

@@ -133,6 +133,39 @@ func TestSecretKeys(t *testing.T) {
 	}
 }
 
+// A secret is found where a config puts it together with other text, and where
+// only its form gives it away; what it stands in is otherwise kept.
+func TestSecretsInsideTexts(t *testing.T) {
+	t.Parallel()
+	cfg := py.DictOf("api_key", "hunter2-hunter2", "abbr", "m",
+		"extra", py.DictOf("X-Auth", "Token hunter2-hunter2!", "auth", "Bearer abcdef123456"),
+		"proxy", "http://me:pa55word@proxy:3128/x", "note", "a plain text about http://proxy:3128/ and sk-learn")
+	m := sample()
+	m.Model = cfg
+	data, env, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := DecodeManifest(data, func(k string) string { return env[k] })
+	if err != nil || py.Repr(back.Model) != py.Repr(cfg) {
+		t.Errorf("%v: %s", err, py.Repr(back.Model))
+	}
+	dump := py.Repr(Redact(cfg))
+	for _, s := range []string{"hunter2", "abcdef123456", "pa55word"} {
+		if strings.Contains(string(data), s) || strings.Contains(dump, s) {
+			t.Errorf("%s is written:\n%s\n%s", s, data, dump)
+		}
+	}
+	for _, s := range []string{"Token REDACTED!", "http://REDACTED@proxy:3128/x", "http://proxy:3128/ and sk-learn"} {
+		if !strings.Contains(dump, s) {
+			t.Errorf("%s is lost: %s", s, dump)
+		}
+	}
+	if got := EnvSecrets([]string{"OPENAI_API_KEY=sk-1234567", "HF_TOKEN=hf_abcdefgh", "PATH=/usr/local/bin", "KEY=short"}); len(got) != 2 {
+		t.Error(got)
+	}
+}
+
 func TestReporter(t *testing.T) {
 	t.Parallel()
 	run, err := store.Create(t.TempDir(), time.Unix(0, 0))

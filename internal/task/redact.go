@@ -11,36 +11,39 @@ const redacted = "REDACTED"
 
 // Redact is cfg with the secrets in it replaced, for files that people read.
 func Redact(cfg *py.Dict) *py.Dict {
-	h := &hider{env: map[string]string{}, names: map[string]string{}}
+	h := newHider(cfg)
 	v, _ := h.value(cfg).(*py.Dict)
 	if len(h.env) == 0 {
 		return cfg
 	}
-	return blank(v).(*py.Dict)
+	return blank(v, h).(*py.Dict)
 }
 
 // blank replaces the references that hider left.
-func blank(v py.Value) py.Value {
+func blank(v py.Value, h *hider) py.Value {
 	switch x := v.(type) {
 	case *py.Dict:
-		if x.Len() == 1 && x.Has(envRef) {
+		if name, ok := x.Get(envRef).(string); ok && x.Len() == 1 {
+			if s := h.env[name]; h.texts[s] {
+				return h.without(s, redacted)
+			}
 			return redacted
 		}
 		out := x.Copy()
 		for _, e := range x.Entries() {
-			out.Set(e.Key, blank(e.Val))
+			out.Set(e.Key, blank(e.Val, h))
 		}
 		return out
 	case *py.List:
 		out := &py.List{At: x.At, Pos: x.Pos}
 		for _, it := range x.Items {
-			out.Items = append(out.Items, blank(it))
+			out.Items = append(out.Items, blank(it, h))
 		}
 		return out
 	case *py.Tuple:
 		out := &py.Tuple{At: x.At, Pos: x.Pos}
 		for _, it := range x.Items {
-			out.Items = append(out.Items, blank(it))
+			out.Items = append(out.Items, blank(it, h))
 		}
 		return out
 	}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -26,6 +27,61 @@ func literalSecret(s string) bool { return s != "" && s != "ENV" && s != "EMPTY"
 type hider struct {
 	env   map[string]string // variable to secret
 	names map[string]string // secret to variable
+	known []string          // secrets that may stand inside other texts
+	texts map[string]bool   // of names: texts that hold a secret among other things
+}
+
+// newHider makes a hider that also hides texts in which a secret of the given
+// values stands: a header put together from a key, say.
+func newHider(vs ...*py.Dict) *hider {
+	first := &hider{env: map[string]string{}, names: map[string]string{}, texts: map[string]bool{}}
+	for _, v := range vs {
+		if v != nil {
+			first.value(v)
+		}
+	}
+	h := &hider{env: map[string]string{}, names: map[string]string{}, texts: map[string]bool{}}
+	for _, s := range SecretValues(first.env) {
+		if len(s) >= minSecret && !first.texts[s] {
+			h.known = append(h.known, s)
+		}
+	}
+	return h
+}
+
+// minSecret is the length in bytes from which a secret is looked for in texts:
+// shorter ones would blacken ordinary words, and no service gives out such keys.
+const minSecret = 6
+
+// secretText finds what looks like a secret wherever it stands: bearer tokens,
+// keys of well-known services, passwords in addresses.
+var secretText = regexp.MustCompile(`[Bb]earer\s+[^\s'"]{6,}|\bsk-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{16,}|://[^/\s:@]*:[^/\s@]+@`)
+
+// hides reports whether a text under no particular key is, or holds, a secret.
+func (h *hider) hides(s string) bool {
+	for _, k := range h.known {
+		if strings.Contains(s, k) {
+			return true
+		}
+	}
+	// the pattern is slow and prompts are long
+	if !strings.Contains(s, "earer") && !strings.Contains(s, "sk-") && !strings.Contains(s, "hf_") && !strings.Contains(s, "://") {
+		return false
+	}
+	return secretText.MatchString(s)
+}
+
+// without is s with the secrets in it replaced by by.
+func (h *hider) without(s, by string) string {
+	for _, k := range h.known {
+		s = strings.ReplaceAll(s, k, by)
+	}
+	return secretText.ReplaceAllStringFunc(s, func(m string) string {
+		if strings.HasPrefix(m, "://") {
+			return "://" + by + "@"
+		}
+		return by
+	})
 }
 
 func (h *hider) ref(secret string) *py.Dict {
@@ -40,6 +96,11 @@ func (h *hider) ref(secret string) *py.Dict {
 // value returns v with its secrets replaced; what holds none is shared.
 func (h *hider) value(v py.Value) py.Value {
 	switch x := v.(type) {
+	case string:
+		if h.hides(x) {
+			h.texts[x] = true
+			return h.ref(x)
+		}
 	case *py.Dict:
 		var out *py.Dict
 		for _, e := range x.Entries() {
@@ -155,13 +216,24 @@ func reveal(v py.Value, getenv func(string) string) (py.Value, error) {
 // Secrets collects the secrets in values, longest first, so that logs and
 // messages can be cleaned of them.
 func Secrets(vs ...*py.Dict) []string {
-	h := &hider{env: map[string]string{}, names: map[string]string{}}
+	h := newHider(vs...)
 	for _, v := range vs {
 		if v != nil {
 			h.value(v)
 		}
 	}
 	return SecretValues(h.env)
+}
+
+// JoinSecrets is all of them, longest first.
+func JoinSecrets(lists ...[]string) []string {
+	all := map[string]string{}
+	for _, l := range lists {
+		for _, s := range l {
+			all[s] = s
+		}
+	}
+	return SecretValues(all)
 }
 
 // SecretValues are the values of env, longest first.
@@ -179,11 +251,22 @@ func SecretValues(env map[string]string) []string {
 	return out
 }
 
-// Scrub replaces secrets in a text. Very short ones are left: they would
-// blacken ordinary words, and no service gives out such keys.
+// EnvSecrets are the values of variables whose names say that they are
+// secrets: what a model reads there may come back in an error's text.
+func EnvSecrets(environ []string) []string {
+	found := map[string]string{}
+	for _, e := range environ {
+		if k, v, ok := strings.Cut(e, "="); ok && len(v) >= 8 && spec.IsSecretKey(k) {
+			found[k] = v
+		}
+	}
+	return SecretValues(found)
+}
+
+// Scrub replaces secrets in a text, but for very short ones.
 func Scrub(text string, secrets []string) string {
 	for _, s := range secrets {
-		if len(s) >= 6 {
+		if len(s) >= minSecret {
 			text = strings.ReplaceAll(text, s, "[secret]")
 		}
 	}
