@@ -19,33 +19,18 @@ import (
 // Call it before Plan. m was decoded with any getenv that gives each secret
 // its own value: secrets are not compared.
 func (t *Tracker) Adopt(m *task.Manifest, s *task.Status) (w *Work, keep []int, same bool) {
-	type key struct {
-		abbr, part  string
-		start, stop int
-	}
-	at := map[key]unitRef{}
-	wanted := map[string]bool{} // datasets
-	for i := range t.stage.Tasks {
-		k := &t.stage.Tasks[i]
-		if k.ModelAbbr != m.ModelAbbr {
-			continue
-		}
-		for u, x := range k.Units {
-			wanted[x.Abbr] = true
-			if ref := (unitRef{i, u}); !t.adopted[ref] {
-				at[key{x.Abbr, x.Part, x.Start, x.Stop}] = ref
-			}
-		}
+	if t.places == nil {
+		t.places = newPlaces(t.stage)
 	}
 	if m.Stage != t.stage.Name {
 		return nil, nil, false
 	}
 	w = &Work{ID: m.ID, Attempt: m.Attempt, ModelAbbr: m.ModelAbbr}
 	for i, u := range m.Units {
-		ref, ok := at[key{u.Abbr, u.Part, u.Start, u.Stop}]
-		if !ok {
+		ref, ok := t.places.units[place{m.ModelAbbr, u.Abbr, u.Part, u.Start, u.Stop}]
+		if !ok || t.adopted[ref] {
 			done := s != nil && len(s.Units) == len(m.Units) && s.Units[i].State == task.Done
-			if wanted[u.Abbr] && !done {
+			if t.places.datasets[datasetKey{m.ModelAbbr, u.Abbr}] && !done {
 				return nil, nil, false
 			}
 			continue
@@ -120,4 +105,27 @@ func Project(s *task.Status, units int, keep []int) *task.Status {
 		c.Units[i] = s.Units[k]
 	}
 	return &c
+}
+
+// places finds the units of a stage by what they are.
+type places struct {
+	units    map[place]unitRef
+	datasets map[datasetKey]bool
+}
+
+type place struct {
+	model, abbr, part string
+	start, stop       int
+}
+
+func newPlaces(s *Stage) *places {
+	p := &places{map[place]unitRef{}, map[datasetKey]bool{}}
+	for i := range s.Tasks {
+		k := &s.Tasks[i]
+		for u, x := range k.Units {
+			p.units[place{k.ModelAbbr, x.Abbr, x.Part, x.Start, x.Stop}] = unitRef{i, u}
+			p.datasets[datasetKey{k.ModelAbbr, x.Abbr}] = true
+		}
+	}
+	return p
 }

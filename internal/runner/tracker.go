@@ -13,8 +13,9 @@ import (
 // Tracker follows the units of a stage through the attempts of their workers.
 // Safe for concurrent use.
 type Tracker struct {
-	stage *Stage
-	sink  event.Sink
+	places *places // filled by Adopt, which is called from one goroutine
+	stage  *Stage
+	sink   event.Sink
 
 	mu       sync.Mutex // guards the rest
 	seq      int

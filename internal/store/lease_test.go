@@ -191,11 +191,20 @@ func TestCleanTemp(t *testing.T) {
 	if err := r.CheckWritable(); err != nil {
 		t.Fatal(err)
 	}
-	os.WriteFile(r.Path("state", "tmp", "left"), nil, 0o666)
+	for _, name := range []string{"left", "in-use"} {
+		if err := os.WriteFile(r.Path("state", "tmp", name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(r.Path("state", "tmp", "left"), old, old); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.CleanTemp(); err != nil {
 		t.Fatal(err)
 	}
-	if m, _ := filepath.Glob(r.Path("state", "tmp", "*")); len(m) != 0 {
+	// a file of a worker that may be about to rename it stays
+	if m, _ := filepath.Glob(r.Path("state", "tmp", "*")); len(m) != 1 || filepath.Base(m[0]) != "in-use" {
 		t.Fatal(m)
 	}
 }

@@ -233,10 +233,29 @@ func (r *Run) CheckWritable() error {
 	return r.fs.Remove(name)
 }
 
+// tempAge is how old a half-written file must be to count as left behind: a
+// worker on another machine may be about to rename it.
+const tempAge = 10 * time.Minute
+
 // CleanTemp removes what killed processes left half written. Only the holder
-// of the lease may call it.
+// of the lease may call it. Ages are told by the clock of the file system.
 func (r *Run) CleanTemp() error {
 	dir := r.Path("state", "tmp")
+	if _, err := r.fs.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	probe := r.tempName("clock")
+	f, err := r.fs.OpenFile(probe, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	if err != nil {
+		return notWritable(r.dir, err)
+	}
+	f.Close() // nothing was written to it
+	defer func() { _ = r.fs.Remove(probe) }()
+	st, err := r.fs.Stat(probe)
+	if err != nil {
+		return fmt.Errorf("clean %s: %w", dir, err)
+	}
+	now := st.ModTime()
 	ents, err := r.fs.ReadDir(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -245,6 +264,9 @@ func (r *Run) CleanTemp() error {
 		return fmt.Errorf("clean %s: %w", dir, err)
 	}
 	for _, e := range ents {
+		if st, err := r.fs.Stat(filepath.Join(dir, e.Name())); err != nil || now.Sub(st.ModTime()) < tempAge {
+			continue
+		}
 		if err := r.fs.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("clean: %w", err)
 		}

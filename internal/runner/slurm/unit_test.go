@@ -241,7 +241,9 @@ func TestScript(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	mk := func(said string) error { return &commandError{Name: "sbatch", Said: said, Err: errors.New("exit status 1")} }
+	mk := func(said string) error {
+		return &commandError{Name: "sbatch", Said: said, Err: errors.New("exit status 1")}
+	}
 	if !unreachable(mk("Batch job submission failed: Unable to contact slurm controller (connect failure)")) || unreachable(mk("Invalid partition name specified")) || unreachable(errors.New("Socket timed out")) {
 		t.Error("unreachable")
 	}
