@@ -149,6 +149,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if err := a.dumpConfig(r, exp, now); err != nil {
 		return err
 	}
+	c.WarnElsewhere()
 	if err := c.WriteOrigins(); err != nil {
 		return err
 	}
