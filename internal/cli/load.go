@@ -159,6 +159,14 @@ func (a *app) expand(ctx context.Context, f *runFlags, cfg *py.Dict) (*py.Dict, 
 			a.terminal(f.Quiet, f.JSON).Warn("-a %s does not convert model %s: it is no Hugging Face class", f.Accelerator, m)
 		}
 	}
+	if f.DryRun && !f.ConfigVerbose && cfg.Has("datasets") {
+		// a plan needs no variables that datasets were collected from
+		for _, k := range cfg.Keys() {
+			if s, ok := k.(string); ok && strings.HasSuffix(s, "_datasets") {
+				cfg.Delete(k)
+			}
+		}
+	}
 	return pyconf.SortKeys(cfg), nil
 }
 
