@@ -118,10 +118,7 @@ func TestNoMachinePaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	needle := filepath.Dir(wd) + string(filepath.Separator)
-	if len(needle) < 5 {
-		t.Skip("the project stands in the root folder")
-	}
+	needles := []string{wd, filepath.Join(filepath.Dir(wd), "shared")}
 	for _, root := range []string{"cmd", "internal", "catalog", "docs", "tools", ".ci", "README.md", "Makefile", "CHANGELOG.md"} {
 		if _, err := os.Stat(root); err != nil {
 			continue
@@ -131,8 +128,10 @@ func TestNoMachinePaths(t *testing.T) {
 				return err
 			}
 			b, err := os.ReadFile(p)
-			if err == nil && len(b) < 4<<20 && strings.Contains(string(b), needle) {
-				t.Errorf("%s holds the path %s", p, needle)
+			for _, n := range needles {
+				if err == nil && len(b) < 4<<20 && strings.Contains(string(b), n) {
+					t.Errorf("%s holds the path %s", p, n)
+				}
 			}
 			return err
 		})
