@@ -32,8 +32,16 @@ type question struct {
 	// prompt is the record without an answer, for a question that failed.
 	prompt func() *py.Dict
 
+	cut    atomic.Uint32 // Cut
 	left   atomic.Int32
 	failed atomic.Pointer[error]
+}
+
+// cutIf notes that c was cut if it was.
+func (q *question) cutIf(was bool, c Cut) {
+	if was {
+		q.cut.Or(uint32(c))
+	}
 }
 
 // order says how questions within a window are sorted.
@@ -170,6 +178,7 @@ func (s *setup) drive(ctx context.Context, ord order, render func(i int) (*quest
 			if rec.State == Failed {
 				rec.Data = q.prompt()
 			}
+			rec.Cut = Cut(q.cut.Load())
 			// what was answered is kept even when the job is ending: the
 			// answer was paid for
 			if err := s.Sink.Put(context.WithoutCancel(parent), rec); err != nil {

@@ -96,7 +96,7 @@ func (g *gen) Run(ctx context.Context, job *Job) error {
 	h := newIDHash(job.Set.Content, s.settings, job.Identity)
 	return s.drive(ctx, longestFirst, func(i int) (*question, error) {
 		row := job.Rows[i]
-		p, err := g.render(s, row)
+		p, dropped, err := g.render(s, row)
 		if err != nil {
 			return nil, err
 		}
@@ -119,16 +119,18 @@ func (g *gen) Run(ctx context.Context, job *Job) error {
 		}
 		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = text, len(text), 1
+		q.cutIf(dropped, CutExamples)
 		var answer py.Value
 		q.ask = func(ctx context.Context, _ int) error {
 			if multi {
-				answer, err = multiround(ctx, s.Model, req)
+				answer, err = multiround(ctx, s.Model, req, q)
 				return err
 			}
 			r, err := s.Model.Generate(ctx, req)
 			if err != nil {
 				return err
 			}
+			q.cutBy(r)
 			answer, err = prediction(r, n)
 			return err
 		}
@@ -155,14 +157,24 @@ func (g *gen) Run(ctx context.Context, job *Job) error {
 	})
 }
 
-func (g *gen) render(s *setup, row int) (prompt.Prompt, error) {
+// render lays out the prompt of a row; dropped says that not all its examples
+// fit.
+func (g *gen) render(s *setup, row int) (p prompt.Prompt, dropped bool, err error) {
 	ex, err := s.examples(row)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return s.fit(ex, prompt.Gen, func(ice prompt.Prompt) (prompt.Prompt, error) {
+	wanted := len(ex.ids)
+	p, err = s.fit(ex, prompt.Gen, func(ice prompt.Prompt) (prompt.Prompt, error) {
 		return s.b.Generate(row, ice, g.replace)
 	})
+	return p, len(ex.ids) < wanted, err
+}
+
+// cutBy notes what r says was cut.
+func (q *question) cutBy(r model.Response) {
+	q.cutIf(r.FinishReason == "length", CutAnswer)
+	q.cutIf(r.Truncated, CutPrompt)
 }
 
 func (g *gen) messages(ctx context.Context, s *setup) error {
@@ -170,7 +182,7 @@ func (g *gen) messages(ctx context.Context, s *setup) error {
 		if ctx.Err() != nil {
 			return ctxErr(ctx)
 		}
-		p, err := g.render(s, row)
+		p, _, err := g.render(s, row)
 		if err != nil {
 			return err
 		}
@@ -327,7 +339,7 @@ var wireRole = map[string]string{"HUMAN": "user", "BOT": "assistant", "SYSTEM": 
 
 // multiround fills the empty assistant turns of a conversation in order, each
 // from what stands before it; the prediction is the list of all of them.
-func multiround(ctx context.Context, m model.Model, req model.Request) (py.Value, error) {
+func multiround(ctx context.Context, m model.Model, req model.Request, q *question) (py.Value, error) {
 	msgs := append([]model.Message(nil), req.Messages...)
 	out := py.NewList()
 	for i := range msgs {
@@ -344,6 +356,7 @@ func multiround(ctx context.Context, m model.Model, req model.Request) (py.Value
 			if len(resp.Texts) == 0 {
 				return nil, fmt.Errorf("the model gave no answer")
 			}
+			q.cutBy(resp)
 			msgs[i].Content = resp.Texts[0]
 		}
 		out.Items = append(out.Items, msgs[i].Content)

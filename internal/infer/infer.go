@@ -33,7 +33,39 @@ type Record struct {
 	ID    string // identity, see ID
 	State State
 	Error string   // for Failed: what the model said
+	Cut   Cut      // what of the question or of the answer is not whole
 	Data  *py.Dict // the OpenCompass-shaped record; for Failed the prompt without prediction
+}
+
+// Cut says what of a row was shortened. Such a row is answered and scored as
+// in OpenCompass, and counted.
+type Cut uint8
+
+// What can be shortened.
+const (
+	CutAnswer   Cut = 1 << iota // the answer ended at the most tokens allowed, not by itself
+	CutPrompt                   // the prompt was longer than max_seq_len or the model's context
+	CutExamples                 // in-context examples were left out so that the prompt fits
+)
+
+// Cuts counts rows by what was cut.
+type Cuts struct {
+	Answers  int `json:"answers,omitempty"`
+	Prompts  int `json:"prompts,omitempty"`
+	Examples int `json:"examples,omitempty"`
+}
+
+// Add counts a row.
+func (n *Cuts) Add(c Cut) {
+	if c&CutAnswer != 0 {
+		n.Answers++
+	}
+	if c&CutPrompt != 0 {
+		n.Prompts++
+	}
+	if c&CutExamples != 0 {
+		n.Examples++
+	}
 }
 
 // Sink takes records and knows earlier ones. Safe for concurrent use.

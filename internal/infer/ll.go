@@ -54,9 +54,10 @@ func (l *llInferencer) Run(ctx context.Context, job *Job) error {
 		}
 		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
+		q.cutIf(r.dropped, CutExamples)
 		ll := make([]float64, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			ll[k], err = sc.logLikelihood(ctx, r.texts[k], cont, width(w, k))
+			ll[k], err = sc.logLikelihood(ctx, q, r.texts[k], cont, width(w, k))
 			return err
 		}
 		q.record = func() (*py.Dict, error) {

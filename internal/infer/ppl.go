@@ -2,7 +2,9 @@ package infer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"sextant/internal/model"
@@ -54,9 +56,10 @@ func (p *pplInferencer) Run(ctx context.Context, job *Job) error {
 		}
 		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
+		q.cutIf(r.dropped, CutExamples)
 		ppl, tokens := make([]float64, len(labels)), make([]int, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			ppl[k], tokens[k], err = sc.perplexity(ctx, r.texts[k], width(w, k))
+			ppl[k], tokens[k], err = sc.perplexity(ctx, q, r.texts[k], width(w, k))
 			return err
 		}
 		q.record = func() (*py.Dict, error) {
@@ -112,6 +115,7 @@ type labelPrompts struct {
 	texts   []string        // parsed as text
 	without []py.Value      // parsed without the examples
 	size    int             // bytes of texts
+	dropped bool            // examples were left out to make it fit
 }
 
 func (s *setup) renderLabels(row int, labels []py.Value) (*labelPrompts, error) {
@@ -126,7 +130,7 @@ func (s *setup) renderLabels(row int, labels []py.Value) (*labelPrompts, error) 
 		ice = ""
 	}
 	r := &labelPrompts{ice: stored(ice)}
-	shown := len(ex.ids)
+	shown, wanted := len(ex.ids), len(ex.ids)
 	for _, l := range labels {
 		p, err := s.fit(ex, prompt.PPL, func(ice prompt.Prompt) (prompt.Prompt, error) {
 			return s.b.Label(row, ice, l, false)
@@ -149,6 +153,7 @@ func (s *setup) renderLabels(row int, labels []py.Value) (*labelPrompts, error) 
 		r.size += len(text)
 		r.without = append(r.without, stored(withoutExamples(p, ice)))
 	}
+	r.dropped = len(ex.ids) < wanted
 	return r, nil
 }
 
@@ -221,9 +226,10 @@ func newScorer(s *setup) (*scorer, error) {
 	return sc, nil
 }
 
-// perplexity of a text, and its number of tokens. padTo is the width of the
+// perplexity of a text of q, and its number of tokens. padTo is the width of the
 // batch that it stands in, 0 for none.
-func (sc *scorer) perplexity(ctx context.Context, text string, padTo int) (ppl float64, tokens int, err error) {
+func (sc *scorer) perplexity(ctx context.Context, q *question, text string, padTo int) (ppl float64, tokens int, err error) {
+	defer func() { err = number(ppl, err) }()
 	if sc.own != nil {
 		if ppl, err = sc.own.Perplexity(ctx, text); err != nil {
 			return 0, 0, err
@@ -236,6 +242,7 @@ func (sc *scorer) perplexity(ctx context.Context, text string, padTo int) (ppl f
 		return 0, 0, err
 	}
 	tokens = len(r.TokenIDs)
+	q.cutIf(r.Truncated, CutPrompt)
 	if r.Truncated {
 		if tokens, err = sc.s.countText(text); err != nil {
 			return 0, 0, err
@@ -288,22 +295,33 @@ func meanLoss(r model.ScoreResponse, how model.Scoring, mask int) (float64, erro
 	return sum / float64(n), nil
 }
 
-// logLikelihood of the continuation at the end of a text. padTo is the width
-// of the batch that it stands in, 0 for none.
-func (sc *scorer) logLikelihood(ctx context.Context, text, cont string, padTo int) (float64, error) {
+// number refuses what is none: every comparison with it says no, and the first
+// label would win.
+func number(x float64, err error) error {
+	if err == nil && math.IsNaN(x) {
+		return &model.SampleError{Reason: "not_a_number", Err: errors.New("the model's log-probabilities give no number")}
+	}
+	return err
+}
+
+// logLikelihood of the continuation at the end of a text of q. padTo is the
+// width of the batch that it stands in, 0 for none.
+func (sc *scorer) logLikelihood(ctx context.Context, q *question, text, cont string, padTo int) (ll float64, err error) {
+	defer func() { err = number(ll, err) }()
 	if sc.own != nil {
 		return sc.own.LogLikelihood(ctx, text, cont)
 	}
-	q := model.ScoreRequest{Text: text, MaxSeqLen: sc.s.maxSeq, Continuation: cont}
+	req := model.ScoreRequest{Text: text, MaxSeqLen: sc.s.maxSeq, Continuation: cont}
 	if sc.s.Class.Scoring == model.ScoreHF {
-		q.FillTo = padTo // it reads and counts padding like any other text
+		req.FillTo = padTo // it reads and counts padding like any other text
 	} else {
-		q.PadTo = padTo
+		req.PadTo = padTo
 	}
-	r, err := sc.lp.Score(ctx, q)
+	r, err := sc.lp.Score(ctx, req)
 	if err != nil {
 		return 0, err
 	}
+	q.cutIf(r.Truncated, CutPrompt)
 	if len(r.LogProbs) != max(0, len(r.TokenIDs)-1) {
 		return 0, fmt.Errorf("the model gave %d log-probabilities for %d tokens", len(r.LogProbs), len(r.TokenIDs))
 	}

@@ -32,24 +32,25 @@ func (pplOnly) Run(ctx context.Context, job *Job) error {
 		return err
 	}
 	h := newIDHash(job.Set.Content, s.settings, job.Identity)
-	render := func(row int) (prompt.Prompt, string, error) {
+	render := func(row int) (p prompt.Prompt, text string, dropped bool, err error) {
 		ex, err := s.examples(row)
 		if err != nil {
-			return nil, "", err
+			return nil, "", false, err
 		}
-		p, err := s.fit(ex, prompt.PPL, func(ice prompt.Prompt) (prompt.Prompt, error) { return s.b.Generate(row, ice, "") })
+		shown := len(ex.ids)
+		p, err = s.fit(ex, prompt.PPL, func(ice prompt.Prompt) (prompt.Prompt, error) { return s.b.Generate(row, ice, "") })
 		if err != nil {
-			return nil, "", err
+			return nil, "", false, err
 		}
-		text, err := prompt.Text(p)
-		return p, text, err
+		text, err = prompt.Text(p)
+		return p, text, len(ex.ids) < shown, err
 	}
 	widths := newBatchWidths(s, func(row int) ([]string, error) {
-		_, text, err := render(row)
+		_, text, _, err := render(row)
 		return []string{text}, err
 	})
 	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
-		p, text, err := render(job.Rows[i])
+		p, text, dropped, err := render(job.Rows[i])
 		if err != nil {
 			return nil, err
 		}
@@ -59,9 +60,10 @@ func (pplOnly) Run(ctx context.Context, job *Job) error {
 		}
 		q := s.question(i, h, asked)
 		q.key, q.cost, q.n = text, len(text), 1
+		q.cutIf(dropped, CutExamples)
 		var ppl float64
 		q.ask = func(ctx context.Context, _ int) (err error) {
-			ppl, _, err = sc.perplexity(ctx, text, width(w, 0))
+			ppl, _, err = sc.perplexity(ctx, q, text, width(w, 0))
 			return err
 		}
 		q.prompt = func() *py.Dict { return py.DictOf("origin_prompt", stored(p)) }

@@ -47,7 +47,8 @@ type Request struct {
 // Response is what came back for a Request.
 type Response struct {
 	Texts        []string // N answers
-	FinishReason string   // "stop", "length", …; "" when unknown
+	FinishReason string   // "stop"; "length" when an answer was cut at MaxTokens; …; "" when unknown
+	Truncated    bool     // the prompt was cut to what the model takes
 	PromptTokens int
 	OutputTokens int
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -366,5 +367,22 @@ func TestReportKeepsRowsApart(t *testing.T) {
 	}
 	if n != 6 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+// The summary says how many prompts were cut.
+func TestCutPromptsAreTold(t *testing.T) {
+	dir, r := t.TempDir(), newRun(t)
+	e := experiment(t, dir, 6, nil)
+	e.Models[0].Cfg.Set("max_seq_len", 2)
+	c := coordinator(t, e, r, 1)
+	execute(t, c)
+	var told []string
+	c.Note = func(f string, a ...any) { told = append(told, fmt.Sprintf(f, a...)) }
+	if _, err := c.Summarize(t.Context(), time.Now(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := "prompts cut at max_seq_len or at the model's context: m/d 6 of 6"; !slices.Contains(told, want) {
+		t.Errorf("%q, want %q", told, want)
 	}
 }

@@ -46,6 +46,14 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 			notes = append(notes, msg)
 		}
 	}
+	cuts, err := c.cutNotes()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range cuts {
+		c.Note("%s", n)
+		notes = append(notes, n)
+	}
 	versions := map[string]string{}
 	in := summary.Input{
 		Config: c.Exp.Config,
@@ -112,6 +120,45 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 		}
 	}
 	return s, nil
+}
+
+// cutNotes says of how many rows the question or the answer is not whole: they
+// are scored like any other, as in OpenCompass, and may be right for another
+// reason or wrong for this one.
+func (c *Coordinator) cutNotes() ([]string, error) {
+	kinds := []struct {
+		say   string
+		count func(infer.Cuts) int
+		in    []string
+	}{
+		{say: "answers cut at max_out_len", count: func(n infer.Cuts) int { return n.Answers }},
+		{say: "prompts cut at max_seq_len or at the model's context", count: func(n infer.Cuts) int { return n.Prompts }},
+		{say: "prompts with fewer examples than asked for, to fit max_seq_len", count: func(n infer.Cuts) int { return n.Examples }},
+	}
+	for _, p := range c.pairs() {
+		st, err := c.Run.Status(p.m.Abbr, p.d.Abbr, nil)
+		if err != nil {
+			return nil, err
+		}
+		for i := range kinds {
+			if n := kinds[i].count(st.Cut); n > 0 {
+				kinds[i].in = append(kinds[i].in, fmt.Sprintf("%s/%s %d of %d", p.m.Abbr, p.d.Abbr, n, st.Total))
+			}
+		}
+	}
+	var out []string
+	for _, k := range kinds {
+		if len(k.in) == 0 {
+			continue
+		}
+		const shown = 8
+		more := ""
+		if n := len(k.in) - shown; n > 0 {
+			k.in, more = k.in[:shown], fmt.Sprintf(" and %d more", n)
+		}
+		out = append(out, k.say+": "+strings.Join(k.in, ", ")+more)
+	}
+	return out, nil
 }
 
 // staleResults are the results of ours, by model and dataset abbr, that were not made

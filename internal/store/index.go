@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"sextant/internal/infer"
 )
 
 // recordFile is one file of records of a dataset.
@@ -29,6 +31,7 @@ type loc struct {
 	n      int32
 	file   uint32
 	failed bool
+	cut    infer.Cut
 }
 
 // before says which of two records counts when nothing else decides.

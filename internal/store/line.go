@@ -100,6 +100,7 @@ func appendRecord(dst []byte, rec *infer.Record) ([]byte, error) {
 	} else {
 		dst = append(dst, `,"s":"ok"`...)
 	}
+	dst = appendCut(dst, rec.Cut)
 	dst = append(dst, `,"r":`...)
 	if rec.Data == nil {
 		dst = append(dst, "{}"...)
@@ -110,6 +111,37 @@ func appendRecord(dst []byte, rec *infer.Record) ([]byte, error) {
 		}
 	}
 	return append(dst, "}\n"...), nil
+}
+
+// cutNames are the words for what was cut, in the order of their bits.
+var cutNames = [...]string{"answer", "prompt", "examples"}
+
+func appendCut(dst []byte, c infer.Cut) []byte {
+	if c == 0 {
+		return dst
+	}
+	dst = append(dst, `,"cut":[`...)
+	first := true
+	for i, name := range cutNames {
+		if c&(1<<i) != 0 {
+			if !first {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = append(append(append(dst, '"'), name...), '"')
+		}
+	}
+	return append(dst, ']')
+}
+
+// parseCut reads what appendCut writes; words it does not know are passed over.
+func parseCut(val []byte) (c infer.Cut) {
+	for i, name := range cutNames {
+		if bytes.Contains(val, []byte(`"`+name+`"`)) {
+			c |= 1 << i
+		}
+	}
+	return c
 }
 
 // appendString appends s as a JSON string, without HTML escapes.
@@ -140,6 +172,7 @@ type rawLine struct {
 	index  int
 	id     string
 	failed bool
+	cut    infer.Cut
 	err    []byte // JSON string
 	rec    []byte // JSON object
 }
@@ -186,6 +219,8 @@ func parseLine(b []byte) (rawLine, error) {
 		case `"e"`:
 			l.err = val
 			bad = bad || len(val) == 0 || val[0] != '"'
+		case `"cut"`:
+			l.cut = parseCut(val)
 		case `"r"`:
 			l.rec, hasR = val, true
 			bad = bad || len(val) == 0 || val[0] != '{'
@@ -205,7 +240,7 @@ func parseLine(b []byte) (rawLine, error) {
 }
 
 func (l *rawLine) record() (infer.Record, error) {
-	r := infer.Record{Index: l.index, ID: l.id, State: infer.OK}
+	r := infer.Record{Index: l.index, ID: l.id, State: infer.OK, Cut: l.cut}
 	if l.failed {
 		r.State = infer.Failed
 		if len(l.err) > 0 {
@@ -242,6 +277,7 @@ func (l *rawLine) appendCanonical(dst []byte) []byte {
 	} else {
 		dst = append(dst, `,"s":"ok"`...)
 	}
+	dst = appendCut(dst, l.cut)
 	dst = append(dst, `,"r":`...)
 	dst = append(dst, l.rec...)
 	return append(dst, "}\n"...)

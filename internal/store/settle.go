@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"sextant/internal/infer"
 )
 
 // State of a dataset's predictions.
@@ -28,9 +30,10 @@ const (
 // Status is how far the predictions of a dataset are.
 type Status struct {
 	State   State
-	Have    int // rows with a record of the wanted inputs
-	Failed  int // of Have
-	Total   int // rows of the dataset; 0 when no file says
+	Have    int        // rows with a record of the wanted inputs
+	Failed  int        // of Have
+	Cut     infer.Cuts // of Have
+	Total   int        // rows of the dataset; 0 when no file says
 	Settled bool
 	// Foreign says that there is an OpenCompass-shaped file without records of
 	// ours beside it: made by OpenCompass itself or by hand.
@@ -44,17 +47,27 @@ type Status struct {
 // statement is kept in state/predictions/<model>/<dataset>.json once a
 // dataset is settled: what the files were made from and which bytes they had.
 type statement struct {
-	V       int    `json:"v"`
-	Total   int    `json:"total"`
-	Failed  int    `json:"failed"`
-	Inputs  Inputs `json:"inputs"`
-	Records digest `json:"records"` // predictions/<model>/<dataset>.jsonl
-	JSON    digest `json:"json"`    // predictions/<model>/<dataset>.json
+	V      int `json:"v"`
+	Total  int `json:"total"`
+	Failed int `json:"failed"`
+	// Cut counts rows whose question or answer is not whole. A statement that
+	// lacks it was written by a program that did not count.
+	Cut     *infer.Cuts `json:"cut,omitempty"`
+	Inputs  Inputs      `json:"inputs"`
+	Records digest      `json:"records"` // predictions/<model>/<dataset>.jsonl
+	JSON    digest      `json:"json"`    // predictions/<model>/<dataset>.json
 }
 
 type digest struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+}
+
+func (s *statement) cuts() infer.Cuts {
+	if s.Cut == nil {
+		return infer.Cuts{}
+	}
+	return *s.Cut
 }
 
 // readStatement returns nil when there is none that can be believed.
@@ -149,10 +162,10 @@ func (r *Run) looksWhole(path string) bool {
 // whatever inputs the newest records have.
 func (r *Run) Status(modelAbbr, dataset string, want *Inputs) (Status, error) {
 	if s := r.settled(modelAbbr, dataset); s != nil {
-		st := Status{State: Complete, Have: s.Total, Failed: s.Failed, Total: s.Total, Settled: true, Inputs: s.Inputs}
+		st := Status{State: Complete, Have: s.Total, Failed: s.Failed, Total: s.Total, Settled: true, Inputs: s.Inputs, Cut: s.cuts()}
 		if want != nil {
 			if st.Changed = want.Changed(s.Inputs); len(st.Changed) > 0 {
-				st.State, st.Have, st.Failed = Stale, 0, 0
+				st.State, st.Have, st.Failed, st.Cut = Stale, 0, 0, infer.Cuts{}
 			}
 		}
 		return st, nil
@@ -162,7 +175,7 @@ func (r *Run) Status(modelAbbr, dataset string, want *Inputs) (Status, error) {
 		return Status{}, err
 	}
 	defer u.recs.Close()
-	st := Status{Have: u.have, Failed: u.failed, Total: u.total, Inputs: u.inputs}
+	st := Status{Have: u.have, Failed: u.failed, Total: u.total, Inputs: u.inputs, Cut: u.cut}
 	switch {
 	case u.files == 0:
 		st.State = Missing
@@ -190,6 +203,7 @@ type union struct {
 	total    int
 	have     int
 	failed   int
+	cut      infer.Cuts
 	files    int     // files of records that are not superseded
 	matching int     // of those, with these inputs
 	other    *Inputs // of a file that does not match
@@ -231,7 +245,7 @@ func (r *Run) union(modelAbbr, dataset string, want *Inputs, log *slog.Logger) (
 				return
 			}
 			id := keyOf(l.index, l.id).id
-			at := loc{off: off, n: int32(size), file: n, failed: l.failed}
+			at := loc{off: off, n: int32(size), file: n, failed: l.failed, cut: l.cut}
 			switch old := u.rows[l.index]; {
 			case old.n == 0:
 			case ids[l.index] != id:
@@ -265,6 +279,7 @@ func (r *Run) union(modelAbbr, dataset string, want *Inputs, log *slog.Logger) (
 	for _, at := range u.rows {
 		if at.n > 0 {
 			u.have++
+			u.cut.Add(at.cut)
 			if at.failed {
 				u.failed++
 			}
@@ -366,7 +381,7 @@ func (r *Run) Settle(modelAbbr, dataset string, want *Inputs, log *slog.Logger) 
 	if err != nil {
 		return Settled{}, err
 	}
-	s := statement{V: Version, Total: u.total, Failed: u.failed, Inputs: u.inputs, Records: main, JSON: shaped}
+	s := statement{V: Version, Total: u.total, Failed: u.failed, Cut: &u.cut, Inputs: u.inputs, Records: main, JSON: shaped}
 	u.recs.Close() // NFS keeps what is open, under another name
 	if err := r.removeParts(modelAbbr, dataset); err != nil {
 		return Settled{}, err

@@ -311,6 +311,39 @@ func TestChangedInputs(t *testing.T) {
 	}
 }
 
+// What was cut is counted, stays in the records, and is not in the files that
+// have OpenCompass's shape.
+func TestCutIsCounted(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	w := mustWriter(t, r, head(3, "p"), "w", WriterOptions{})
+	a, b := rec(0, "p"), failedRec(1, "p")
+	a.Cut, b.Cut = infer.CutAnswer|infer.CutExamples, infer.CutPrompt
+	put(t, w, b, a, rec(2, "p"))
+	w.Close()
+	want := infer.Cuts{Answers: 1, Prompts: 1, Examples: 1}
+	for _, settled := range []bool{false, true} {
+		if settled {
+			mustSettle(t, r, inputs("p"))
+		}
+		if st, err := r.Status("m", "ds", nil); err != nil || st.Settled != settled || st.Cut != want {
+			t.Errorf("%+v, %v", st, err)
+		}
+	}
+	p, err := r.Predictions("m", "ds", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got := readAll(t, p); got[0].Cut != a.Cut || got[1].Cut != b.Cut || got[2].Cut != 0 {
+		t.Errorf("%+v", got)
+	}
+	json, err := os.ReadFile(r.PredictionsPath("m", "ds"))
+	if err != nil || strings.Contains(string(json), "cut") {
+		t.Errorf("%v: %s", err, json)
+	}
+}
+
 // Another range of rows gives the same questions other numbers: their answers
 // are found all the same.
 func TestAnswersAreFoundUnderAnotherNumber(t *testing.T) {

@@ -224,7 +224,7 @@ func (m *Model) Generate(ctx context.Context, r model.Request) (model.Response, 
 	if maxOut == 0 {
 		maxOut = defaultMaxOut
 	}
-	prompt, err := m.prompt(r, maxOut)
+	prompt, truncated, err := m.prompt(r, maxOut)
 	if err != nil {
 		return model.Response{}, err
 	}
@@ -245,7 +245,7 @@ func (m *Model) Generate(ctx context.Context, r model.Request) (model.Response, 
 	}
 	stop := append(append([]string(nil), m.opts.stop...), r.Stop...)
 	n := max(1, r.N)
-	resp := model.Response{PromptTokens: len(prompt)}
+	resp := model.Response{PromptTokens: len(prompt), Truncated: truncated}
 	jobs := make([]*genJob, n)
 	errs := make(chan error, n)
 	for i := range jobs {
@@ -273,6 +273,11 @@ func (m *Model) Generate(ctx context.Context, r model.Request) (model.Response, 
 		resp.Texts = append(resp.Texts, m.cut(text, stop))
 	}
 	resp.FinishReason = jobs[0].reason
+	for _, j := range jobs {
+		if j.reason == "length" { // one that was cut is told of before those that were not
+			resp.FinishReason = j.reason
+		}
+	}
 	return resp, nil
 }
 
@@ -285,11 +290,12 @@ func textSeed(ids []int32) uint64 {
 	return h
 }
 
-// prompt gives the ids of r.Text, shortened as the class does it.
-func (m *Model) prompt(r model.Request, maxOut int) ([]int32, error) {
-	ids, err := m.encode(r.Text)
+// prompt gives the ids of r.Text, shortened as the class does it; truncated
+// says that it was.
+func (m *Model) prompt(r model.Request, maxOut int) (ids []int32, truncated bool, err error) {
+	ids, err = m.encode(r.Text)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	limit := r.MaxSeqLen
 	if limit == 0 {
@@ -297,24 +303,26 @@ func (m *Model) prompt(r model.Request, maxOut int) ([]int32, error) {
 	}
 	if m.opts.leaveRoom && !r.Batched {
 		if limit -= maxOut; limit <= 0 {
-			return nil, &model.SampleError{Reason: "context_length",
+			return nil, false, &model.SampleError{Reason: "context_length",
 				Err: fmt.Errorf("max_out_len %d leaves no room for the prompt in max_seq_len %d", maxOut, limit+maxOut)}
 		}
 	}
 	if len(ids) <= limit {
-		return ids, nil
+		return ids, false, nil
 	}
 	switch half := limit / 2; {
 	case m.opts.dropMiddle:
-		return bothEnds(ids, limit), nil
+		return bothEnds(ids, limit), true, nil
 	case m.opts.midMode && !r.Batched:
 		text := m.tok.Decode(ids[:half], true) + m.tok.Decode(ids[len(ids)-half:], true)
 		if ids, err = m.encode(text); err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		return m.truncate(text, ids, limit)
+		ids, err = m.truncate(text, ids, limit)
+		return ids, true, err
 	}
-	return m.truncate(r.Text, ids, limit)
+	ids, err = m.truncate(r.Text, ids, limit)
+	return ids, true, err
 }
 
 // bothEnds keeps n ids, half of them from each end; the odd one is from the

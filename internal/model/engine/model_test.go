@@ -137,7 +137,7 @@ func TestPrompt(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := oracleModel(t, tt.opts)
-			got, err := m.prompt(model.Request{Text: "abcdefghij"}, tt.maxOut)
+			got, _, err := m.prompt(model.Request{Text: "abcdefghij"}, tt.maxOut)
 			if (err == nil) != (tt.want != "") || (letters{}).Decode(got, false) != tt.want {
 				t.Errorf("got %q, %v; want %q", letters{}.Decode(got, false), err, tt.want)
 			}
@@ -173,7 +173,7 @@ func TestScoreBeside(t *testing.T) {
 func TestPromptsBeside(t *testing.T) {
 	m := &Model{tok: letters{}, vocab: 128, maxSeqLen: 6, opts: options{leaveRoom: true}}
 	for batched, want := range map[bool]string{false: "abc", true: "abcde"} {
-		ids, err := m.prompt(model.Request{Text: "abcdefgh", Batched: batched}, 2)
+		ids, _, err := m.prompt(model.Request{Text: "abcdefgh", Batched: batched}, 2)
 		if got := (letters{}).Decode(ids, true); err != nil || got != want {
 			t.Errorf("batched %v: %q, %v", batched, got, err)
 		}
