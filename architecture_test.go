@@ -140,3 +140,26 @@ func TestNoMachinePaths(t *testing.T) {
 		}
 	}
 }
+
+// Each direct dependency has its line of reason.
+func TestDependenciesHaveReasons(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, reasons, _ := strings.Cut(string(doc), "## Dependencies")
+	req := regexp.MustCompile(`(?m)^\t([a-z0-9.-]+\.[a-z]+/\S+) v\S+$`) // no "// indirect"
+	direct := req.FindAllStringSubmatch(string(mod), -1)
+	if len(direct) < 5 {
+		t.Fatalf("go.mod names only %d direct dependencies", len(direct))
+	}
+	for _, m := range direct {
+		if !strings.Contains(reasons, "`"+m[1]+"`") {
+			t.Errorf("docs/ARCHITECTURE.md gives no reason for %s", m[1])
+		}
+	}
+}
