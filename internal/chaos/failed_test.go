@@ -4,7 +4,9 @@ package chaos
 
 import (
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"sextant/internal/model/fake"
 )
@@ -41,5 +43,40 @@ func TestRetryFailed(t *testing.T) {
 	if again.Total == 0 || again.Total > 60 {
 		t.Errorf("%d requests with --retry-failed", again.Total)
 	}
+	l.Same(want)
+}
+
+// -m eval of a run whose inference was cut off: each dataset is told once, with
+// what to do, and the run goes on from there.
+func TestEvalTooEarly(t *testing.T) {
+	t.Parallel()
+	spec := Spec{Fleet: Local, Workers: 2, Partition: "dict(type=NaivePartitioner)"}
+	want, _ := undisturbed(t, spec.Config())
+	l := NewLab(t, program)
+	l.Env = append(l.Env, fake.DelayVar+"=30ms")
+	l.Config(spec.Config())
+	s := l.Start()
+	for begin := time.Now(); l.RunDir() == "" || l.Recorded().Rows < 20; time.Sleep(5 * time.Millisecond) {
+		if s.Ended() || time.Since(begin) > time.Minute {
+			t.Fatalf("no records\n%s", s.Stderr())
+		}
+	}
+	s.Signal(syscall.SIGINT)
+	if code := s.Wait(); code != 130 || !strings.Contains(s.Stderr(), "infer: stopped, ") || !strings.Contains(s.Stderr(), "run the same command with -r") {
+		t.Errorf("exit code %d\n%s", code, s.Stderr())
+	}
+	s = l.Run(3, "-r", "latest", "-m", "eval")
+	for _, says := range []string{"are incomplete: ", "finish the inference first: the same command with -r, without -m eval"} {
+		if !strings.Contains(s.Stderr(), says) {
+			t.Errorf("stderr does not say %q\n%s", says, s.Stderr())
+		}
+	}
+	if strings.Contains(s.Stderr(), "attempt 2") {
+		t.Errorf("what cannot become better was tried again\n%s", s.Stderr())
+	}
+	l.Run(0, "-r", "latest")
+	l.Same(want)
+	l.Run(0, "-r", "latest", "-m", "eval")
+	l.Run(0, "-r", "latest", "-m", "viz")
 	l.Same(want)
 }

@@ -183,8 +183,14 @@ func Faults() []Fault {
 		{"SIGTERM the coordinator", coordinator(130, syscall.SIGTERM)},
 		{"Ctrl-C twice", coordinator(130, syscall.SIGINT, syscall.SIGINT)},
 		{"a second coordinator", func(l *Lab, s *Session, _ *rand.Rand) Effect {
-			if s.Ended() {
-				return Effect{}
+			for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+				if s.Ended() || time.Since(begin) > time.Minute {
+					return Effect{}
+				}
+				// before that there is no run to work on
+				if b, err := os.ReadFile(filepath.Join(l.RunDir(), "coordinator.json")); err == nil && strings.Contains(string(b), fmt.Sprintf(`"pid":%d,`, s.cmd.Process.Pid)) {
+					break
+				}
 			}
 			two := l.Start("-r", "latest")
 			code := two.Wait()

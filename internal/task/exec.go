@@ -182,6 +182,7 @@ func Classify(err error) *Failure {
 		tooMany  *TooManyFailedError
 		full     *store.FullError
 		missing  *dataset.MissingError
+		lacking  *store.IncompleteError
 	)
 	switch {
 	case errors.As(err, &endpoint):
@@ -192,6 +193,11 @@ func Classify(err error) *Failure {
 		f.Kind = KindFull
 	case errors.As(err, &missing):
 		f.Kind, f.Hint = KindConfig, missing.Hint
+	case errors.As(err, &lacking): // trying again brings no answers
+		f.Kind = KindConfig
+		if f.Hint == "" {
+			f.Hint = "finish the inference first: the same command with -r, without -m eval"
+		}
 	case errors.Is(err, fs.ErrPermission):
 		f.Kind = KindConfig
 	case len(source.Diagnostics(err)) > 0:

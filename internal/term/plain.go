@@ -149,6 +149,9 @@ func (u *UI) eventLine(e event.Event) string {
 	case event.StageDone:
 		t := u.track
 		s := fmt.Sprintf("%s: done, %s", pre, plural(t.finished, "task"))
+		if t.finished+t.failed < t.total {
+			s = fmt.Sprintf("%s: stopped, %s of %s done", pre, group(t.finished), plural(t.total, "task"))
+		}
 		if t.samples > 0 {
 			s += ", " + plural(t.samples, "sample")
 		}
