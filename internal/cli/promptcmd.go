@@ -60,7 +60,7 @@ tokenizer is at hand. Nothing is asked of a model.`,
 					}
 					job := &infer.Job{Class: cl, ModelCfg: m.Cfg, Set: set, InferCfg: d.Infer}
 					if cl.Tokenizer != nil {
-						if t, err := cl.Tokenizer(ctx, m.Cfg, a.modelEnv(f.Offline, 1, a.logger(f))); err == nil {
+						if t, err := cl.Tokenizer(ctx, m.Cfg, a.modelEnv(f.Offline, 1, a.logger(f, task.Secrets(exp.Config)))); err == nil {
 							job.Model = tokenizerOnly{Tokenizer: t}
 						}
 					}

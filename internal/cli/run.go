@@ -77,7 +77,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	log := a.logger(f)
+	log := a.logger(f, task.Secrets(exp.Config))
 	workDir := f.WorkDir
 	if workDir == "" {
 		workDir = exp.WorkDir
@@ -174,9 +174,6 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		}
 		rep, err := c.Execute(ctx, plan)
 		for _, t := range rep.Tasks {
-			if plan.Stage == task.Infer {
-				unanswered += t.Failed
-			}
 			switch t.State {
 			case task.Done:
 			case task.Failed:
@@ -247,7 +244,11 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		c.Events.Emit(event.Event{Time: a.env.Now(), Kind: event.RunDone, Seconds: a.env.Now().Sub(begin).Seconds()})
 		ui.Close()
 		ui.Note("predictions: %s", a.rel(c.Run.Path("predictions")))
-		if unanswered > 0 {
+		n, err := c.Unanswered()
+		if err != nil {
+			return err
+		}
+		if unanswered = n; n > 0 {
 			code = ExitSamples
 		}
 	}
@@ -409,10 +410,12 @@ func (a *app) modelEnv(offline bool, threads int, log *slog.Logger) model.Env {
 }
 
 // logger writes to stderr with --debug, and nowhere without: workers keep logs
-// of their own.
-func (a *app) logger(f *runFlags) *slog.Logger {
+// of their own. Neither the given secrets nor those of the environment are in
+// what it writes.
+func (a *app) logger(f *runFlags, secrets []string) *slog.Logger {
 	if f != nil && f.Debug {
-		return slog.New(slog.NewTextHandler(a.env.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		w := task.ScrubWriter(a.env.Stderr, task.JoinSecrets(secrets, task.EnvSecrets(a.env.Environ())))
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	return slog.New(slog.DiscardHandler)
 }

@@ -251,24 +251,16 @@ func (c *Coordinator) SettleAll(ctx context.Context, inferred bool) error {
 			c.unfit[p] = inferred
 			continue
 		}
-		want, err := c.wanted(ctx, p.m, p.d, st)
+		now, in, err := c.compareWith(ctx, p, st, !inferred)
 		if err != nil {
 			return err
 		}
-		now, err := c.Run.Status(p.m.Abbr, p.d.Abbr, &want)
-		if err != nil {
-			return err
-		}
-		in := &want
 		if now.State != store.Complete {
 			if inferred {
 				c.unfit[p] = true
 				continue
 			}
 			in = nil
-			if len(now.Changed) > 0 {
-				c.Warn(fmt.Errorf("the predictions of %s/%s were made before the config changed (%s); they are scored as they are", p.m.Abbr, p.d.Abbr, join(now.Changed)))
-			}
 		}
 		if st.Settled && in == nil || now.Settled {
 			continue
@@ -280,4 +272,36 @@ func (c *Coordinator) SettleAll(ctx context.Context, inferred bool) error {
 		}
 	}
 	return nil
+}
+
+// compare is compareWith for the predictions as they are now.
+func (c *Coordinator) compare(ctx context.Context, p pair) (now store.Status, want *store.Inputs, err error) {
+	st, err := c.Run.Status(p.m.Abbr, p.d.Abbr, nil)
+	if err != nil || st.Foreign || st.State == store.Missing {
+		return st, nil, err
+	}
+	c.mu.Lock()
+	fresh := c.new[[2]string{p.m.Abbr, p.d.Abbr}]
+	c.mu.Unlock()
+	return c.compareWith(ctx, p, st, !fresh)
+}
+
+// compareWith says how far predictions whose status is st are under the inputs
+// that this run wants, and which those are. With warn set it warns, once, of
+// those that were made from others.
+func (c *Coordinator) compareWith(ctx context.Context, p pair, st store.Status, warn bool) (store.Status, *store.Inputs, error) {
+	want, err := c.wanted(ctx, p.m, p.d, st)
+	if err != nil {
+		return st, nil, err
+	}
+	now, err := c.Run.Status(p.m.Abbr, p.d.Abbr, &want)
+	if err != nil {
+		return st, nil, err
+	}
+	msg := fmt.Sprintf("the predictions of %s/%s were made before the config changed (%s); they are taken as they are", p.m.Abbr, p.d.Abbr, join(now.Changed))
+	if warn && now.State != store.Complete && len(now.Changed) > 0 && !c.warned[msg] {
+		c.warned[msg] = true
+		c.Warn(errors.New(msg))
+	}
+	return now, &want, nil
 }

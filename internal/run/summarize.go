@@ -39,7 +39,15 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 	if c.stale, err = c.staleResults(); err != nil {
 		return nil, err
 	}
+	if err := c.layOut(); err != nil {
+		return nil, err
+	}
 	for _, p := range c.pairs() {
+		if !c.unfit[p] {
+			if _, _, err := c.compare(ctx, p); err != nil {
+				return nil, err
+			}
+		}
 		if c.stale[[2]string{p.m.Abbr, p.d.Abbr}] {
 			msg := fmt.Sprintf("the result of %s/%s is left out: it was made from other predictions or another evaluation than the config's", p.m.Abbr, p.d.Abbr)
 			c.Warn(errors.New(msg))
@@ -122,6 +130,19 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 	return s, nil
 }
 
+// Unanswered counts the rows without an answer in all predictions of the run.
+func (c *Coordinator) Unanswered() (int, error) {
+	n := 0
+	for _, p := range c.pairs() {
+		st, err := c.Run.Status(p.m.Abbr, p.d.Abbr, nil)
+		if err != nil {
+			return 0, err
+		}
+		n += st.Failed
+	}
+	return n, nil
+}
+
 // cutNotes says of how many rows the question or the answer is not whole: they
 // are scored like any other, as in OpenCompass, and may be right for another
 // reason or wrong for this one.
@@ -177,7 +198,7 @@ func (c *Coordinator) staleResults() (map[[2]string]bool, error) {
 		if err != nil && !errors.As(err, &none) {
 			return nil, err
 		}
-		if none != nil && none.Have == 0 && !c.unfit[p] {
+		if none != nil && none.Total == 0 && !c.unfit[p] {
 			continue // somebody has removed the predictions and kept the result
 		}
 		if err != nil || digest != meta.Predictions || c.unfit[p] {

@@ -85,6 +85,9 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	if err := nothingAnswered(in); err != nil {
+		return out, err
+	}
 	if err := x.extract(ecfg, m, in); err != nil {
 		return out, err
 	}
@@ -165,6 +168,22 @@ func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, er
 		}
 	}
 	return in, nil
+}
+
+// nothingAnswered refuses to score rows of which none has an answer: evaluators
+// would divide by zero or call it NaN.
+func nothingAnswered(in *evaluator.Input) error {
+	for _, f := range in.Failed {
+		if f == "" {
+			return nil
+		}
+	}
+	if len(in.Failed) == 0 {
+		return nil
+	}
+	return &Failure{Kind: KindSamples, Reason: "no answers",
+		Message: fmt.Sprintf("nothing to score: none of %d samples has an answer; the first: %s", len(in.Failed), in.Failed[0]),
+		Hint:    "once the cause is gone, ask them again with -r and --retry-failed"}
 }
 
 // extract applies the postprocessors: to references dataset_postprocessor, to

@@ -151,6 +151,24 @@ func TestFailuresFoundAreCounted(t *testing.T) {
 	}
 }
 
+// Rows of which none has an answer give no score, not NaN.
+func TestNoAnswerAtAllIsNoScore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	d := questions(t, 3, py.DictOf("evaluator", py.DictOf("type", "AccEvaluator")))
+	m := py.DictOf("type", "FakeModel", "abbr", "m", "path", "p", "fail", py.NewList(py.DictOf("match", "?", "kind", "sample")))
+	if fail, _ := f.execute(t, Infer, m, d, Options{MaxFailedSamples: -1}); fail != nil {
+		t.Fatal(fail)
+	}
+	fail, _ := f.execute(t, Eval, m, d, Options{})
+	if fail == nil || fail.Kind != KindSamples || !strings.Contains(fail.Message, "none of 3 samples has an answer") {
+		t.Errorf("%+v", fail)
+	}
+	if _, err := f.run.Result("m", "q"); err == nil {
+		t.Error("there is a result all the same")
+	}
+}
+
 // A record without a prediction is a row without an answer, not the text None.
 func TestNoPredictionIsNoAnswer(t *testing.T) {
 	t.Parallel()
