@@ -131,6 +131,9 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 	var details []detail
 	var correct, lastCorrect []bool
 	judged := true
+	// records that hold a number and no answer at all, as PPLOnlyInferencer's,
+	// leave nothing to read
+	answers := in.Columns == nil || in.Columns["prediction"] != nil
 	for r := 0; r < n; r++ {
 		part, rows := replica(in, r*size, (r+1)*size)
 		out.Counts.Failed += size - len(rows)
@@ -145,7 +148,7 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 		}
 		unread := 0
 		for _, p := range part.Predictions {
-			if unreadable(p) {
+			if answers && unreadable(p) {
 				unread++
 			}
 		}

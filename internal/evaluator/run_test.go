@@ -109,6 +109,15 @@ func TestRecordsWithoutPrompt(t *testing.T) {
 	}
 }
 
+func TestRecordsWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	in := Input{Predictions: make([]py.Value, 2), Rows: set(2, 1).Test, Columns: map[string][]py.Value{"ppl": {1.0, 2.0}}}
+	res, err := Run(context.Background(), Job{Cfg: py.DictOf("type", "AveragePPLEvaluator"), Set: set(2, 1), Input: in})
+	if want := (Counts{Total: 2, Scored: 2}); err != nil || res.Counts != want || res.Metrics.Get("average_ppl") != 1.5 {
+		t.Errorf("%s, %+v, %v", py.Repr(res.Metrics), res.Counts, err)
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	cfg := py.NewDict()

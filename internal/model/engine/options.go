@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"sextant/internal/model"
 	"sextant/internal/py"
+	"sextant/internal/registry"
 	"sextant/internal/source"
 )
 
@@ -145,6 +147,12 @@ func (p *parser) float(key string, def float64) float64 {
 	return def
 }
 
+// known are the keys of a model dict that mean something to some part of the
+// program or to OpenCompass.
+var known = strings.Fields("type abbr summarizer_abbr path tokenizer_path model_kwargs tokenizer_kwargs generation_kwargs max_seq_len max_out_len min_out_len " +
+	"batch_size batch_padding run_cfg meta_template pad_token_id stop_words drop_middle mode end_str extract_pred_after_decode use_fastchat_template " +
+	"fastchat_template peft_path peft_kwargs tokenizer_only hf_cache_dir pred_postprocessor chat_template_kwargs")
+
 // parseOptions reads a model dict; the error is a source.List.
 func parseOptions(d *py.Dict, c class) (options, error) {
 	p := &parser{d: d}
@@ -193,6 +201,15 @@ func parseOptions(d *py.Dict, c class) (options, error) {
 	}
 	p.modelKwargs(&o)
 	p.generationKwargs(&o)
+	for _, e := range d.Entries() { // OpenCompass passes over what it does not know, or says "unused argument"
+		k, _ := e.Key.(string)
+		if slices.Contains(known, k) {
+			continue
+		}
+		if near := registry.Nearest(k, known); near != "" && !d.Has(near) {
+			o.notes = append(o.notes, source.Errorf(d.KeyPosOf(e.Key), "a model has no option %s; it is passed over", k).WithHint("did you mean %q?", near))
+		}
+	}
 	if len(p.errs) > 0 {
 		return o, p.errs
 	}

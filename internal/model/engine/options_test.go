@@ -61,6 +61,10 @@ func TestPaddingOptions(t *testing.T) {
 	if err != nil || !o.padRight || o.midMode || o.dropMiddle || !o.truncateLeft || len(o.notes) != 1 {
 		t.Errorf("%+v, %v", o, err)
 	}
+	o, err = parseOptions(py.DictOf("path", "x", "max_out_lenn", 3, "batch_size", 8, "colour", "red"), class{base: true})
+	if err != nil || len(o.notes) != 1 || !strings.Contains(o.notes[0].Hint, `"max_out_len"`) {
+		t.Errorf("a slip in a key: %+v, %v", o.notes, err)
+	}
 	_, err = parseOptions(py.DictOf("path", "x", "tokenizer_kwargs", py.DictOf("padding_side", "both")), class{base: true})
 	if err == nil || !strings.Contains(err.Error(), `padding_side must be "left" or "right", not "both"`) {
 		t.Errorf("got %v", err)
