@@ -70,7 +70,11 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 			if c.stale[[2]string{m, d}] {
 				return nil, nil
 			}
-			r, err := c.Run.Result(m, d)
+			read := c.Run.Result
+			if _, ours := c.Run.ResultMeta(m, d); ours {
+				read = c.Run.ResultMetrics // the statement says what details are needed for
+			}
+			r, err := read(m, d)
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil, nil
 			}
@@ -115,7 +119,7 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 		} else if meta, ok := c.Run.ResultMeta(p.m.Abbr, p.d.Abbr); ok {
 			s.Failed += meta.Counts.Failed
 			s.Unscored += meta.Counts.Unscored
-		} else if _, err := c.Run.Result(p.m.Abbr, p.d.Abbr); err != nil {
+		} else if _, err := c.Run.ResultMetrics(p.m.Abbr, p.d.Abbr); err != nil {
 			s.Missing++
 		}
 	}
@@ -123,8 +127,10 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
+		// The tables are there; what is wrong with the page is no reason not to
+		// show them.
 		if s.Report, err = c.writeReport(now, out, in.Version, notes); err != nil {
-			return s, err
+			c.Warn(err)
 		}
 	}
 	return s, nil

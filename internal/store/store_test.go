@@ -654,6 +654,28 @@ func TestResults(t *testing.T) {
 	}
 }
 
+func TestResultMetrics(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	v := py.DictOf("accuracy", 50.0, "x", py.NewList(1), "details", py.DictOf("0", py.DictOf("pred", "é\"}")), "last", nil)
+	if err := r.WriteResult("m", "ds", v, ResultMeta{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.ResultMetrics("m", "ds")
+	if err != nil || py.Repr(got) != "{'accuracy': 50.0, 'x': [1], 'last': None}" {
+		t.Errorf("%s, %v", py.Repr(got), err)
+	}
+	if _, err := r.ResultMetrics("m", "none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := os.WriteFile(r.ResultsPath("m", "ds"), []byte(`{"accuracy": 5`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.ResultMetrics("m", "ds"); err == nil {
+		t.Error("half a file was read")
+	}
+}
+
 func TestRunDirectories(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
