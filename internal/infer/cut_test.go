@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 
 	"sextant/internal/model"
@@ -48,6 +49,20 @@ func TestWhatWasCutIsOnRecord(t *testing.T) {
 	whole, mem := job(fake.Open(fake.Options{}), model.Class{}, labelCfg("PPLInferencer"), 1)
 	if err := run(t, whole); err != nil || mem.recs[0].Cut != 0 {
 		t.Errorf("%v, %+v", err, mem.recs[0])
+	}
+}
+
+// A panic while a prompt is made ends the job, not the process with all other
+// datasets in it.
+func TestPanicInRenderingEndsTheJob(t *testing.T) {
+	j, _ := job(fake.Open(fake.Options{}), model.Class{}, genCfg(), 2)
+	s, err := newSetup(j, "GenInferencer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.drive(t.Context(), byPrefix, func(int) (*question, error) { panic("here") })
+	if err == nil || !strings.Contains(err.Error(), "row 0 of") || !strings.Contains(err.Error(), "here") {
+		t.Errorf("%v", err)
 	}
 }
 

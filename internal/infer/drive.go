@@ -92,8 +92,8 @@ func (s *setup) drive(ctx context.Context, ord order, render func(i int) (*quest
 				if ctx.Err() != nil || s.drained() {
 					return
 				}
-				q, err := render(i)
-				if err != nil {
+				var q *question
+				if err := guard(func() (err error) { q, err = render(i); return err }); err != nil {
 					cancel(fmt.Errorf("row %d of %s: %w", s.Index[i], s.Set.Abbr, err))
 					return
 				}
