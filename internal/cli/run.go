@@ -25,6 +25,7 @@ import (
 
 	_ "sextant/internal/model/engine"   // registers the Hugging Face classes
 	_ "sextant/internal/model/fake"     // registers FakeModel
+	_ "sextant/internal/runner/kube"    // registers KubernetesRunner
 	_ "sextant/internal/runner/local"   // registers LocalRunner
 	_ "sextant/internal/runner/refused" // registers the runners that are refused
 	_ "sextant/internal/runner/slurm"   // registers SlurmRunner, SlurmSequentialRunner

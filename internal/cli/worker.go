@@ -25,7 +25,8 @@ func (a *app) workerCmd() *cobra.Command {
 }
 
 // worker executes one manifest in this process. Exit codes: 0 when all units
-// are done, ExitTaskFailed when one failed, ExitInterrupted when told to stop.
+// are done, ExitTaskFailed when one failed that may succeed when tried again,
+// ExitUsage when trying again cannot help, ExitInterrupted when told to stop.
 func (a *app) worker(ctx context.Context, path string) error {
 	m, err := task.ReadManifest(path, a.env.Getenv)
 	if err != nil {
@@ -93,7 +94,18 @@ func (a *app) executeManifest(ctx context.Context, drain <-chan struct{}, m *tas
 	}
 	switch state {
 	case task.Failed:
-		return &exitError{code: ExitTaskFailed, err: errors.New(f.Message), hint: f.Hint}
+		// Kubernetes restarts a worker unless its exit code says that this
+		// cannot help.
+		code := ExitUsage
+		for _, u := range rep.Snapshot().Units {
+			if u.Error != nil && u.Error.Retryable() {
+				code = ExitTaskFailed
+			}
+		}
+		if f.Retryable() {
+			code = ExitTaskFailed
+		}
+		return &exitError{code: code, err: errors.New(f.Message), hint: f.Hint}
 	case task.Stopped:
 		return &exitError{code: ExitInterrupted, err: errors.New("told to stop")}
 	}
