@@ -37,7 +37,9 @@ type ResultMeta struct {
 var resultJSON = py.JSONOptions{Indent: 4}
 
 // WriteResult writes results/<model>/<dataset>.json in OpenCompass's shape
-// (metrics first, details last, as v has them) and the statement beside it.
+// (metrics first, details last, as v has them) and the statement beside it. A
+// kill in between leaves no result rather than one whose origin is not known:
+// the old file goes first, and the new one comes after its statement.
 func (r *Run) WriteResult(modelAbbr, dataset string, v *py.Dict, m ResultMeta) error {
 	if err := errors.Join(checkAbbr("model", modelAbbr), checkAbbr("dataset", dataset)); err != nil {
 		return err
@@ -51,14 +53,17 @@ func (r *Run) WriteResult(modelAbbr, dataset string, v *py.Dict, m ResultMeta) e
 		return ioError("write", a.dst, err)
 	}
 	m.V, m.Result = Version, digest{Size: a.size, SHA256: a.Digest()}
-	if err := a.Commit(false); err != nil {
-		return err
-	}
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode statement: %w", err)
 	}
-	return r.writeAbs(r.statementPath("results", modelAbbr, dataset), append(b, '\n'))
+	if err := r.fs.Remove(a.dst); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return ioError("replace", a.dst, err)
+	}
+	if err := r.writeAbs(r.statementPath("results", modelAbbr, dataset), append(b, '\n')); err != nil {
+		return err
+	}
+	return a.Commit(false)
 }
 
 // ResultMeta reads the statement of a result. ok is false when there is none

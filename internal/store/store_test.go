@@ -654,6 +654,47 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// dyingFS fails every change of names after the first n.
+type dyingFS struct {
+	osFS
+	n int
+}
+
+func (d *dyingFS) Rename(from, to string) error {
+	if d.n--; d.n < 0 {
+		return errors.New("killed")
+	}
+	return d.osFS.Rename(from, to)
+}
+
+func (d *dyingFS) Remove(name string) error {
+	if d.n--; d.n < 0 {
+		return errors.New("killed")
+	}
+	return d.osFS.Remove(name)
+}
+
+// A result that was being replaced when the process died is made again: it is
+// neither taken for somebody else's nor for the new one.
+func TestResultsSurviveAKill(t *testing.T) {
+	t.Parallel()
+	for n := range 5 {
+		r := testRun(t)
+		old, now := ResultMeta{Predictions: "a", Eval: "e"}, ResultMeta{Predictions: "b", Eval: "e"}
+		if err := r.WriteResult("m", "ds", py.DictOf("accuracy", 1), old); err != nil {
+			t.Fatal(err)
+		}
+		err := open(r.Dir(), &dyingFS{n: n}).WriteResult("m", "ds", py.DictOf("accuracy", 22), now)
+		done, foreign, _, derr := r.ResultDone("m", "ds", now)
+		if derr != nil || foreign || done != (err == nil) {
+			t.Errorf("killed after %d changes (%v): done %v, foreign %v, %v", n, err, done, foreign, derr)
+		}
+		if done, foreign, _, _ := r.ResultDone("m", "ds", old); err == nil && done || foreign {
+			t.Errorf("killed after %d changes: the old result counts, %v %v", n, done, foreign)
+		}
+	}
+}
+
 func TestResultMetrics(t *testing.T) {
 	t.Parallel()
 	r := testRun(t)
