@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sextant/internal/model"
 	"sextant/internal/py"
 	"sextant/internal/pyconf"
 	"sextant/internal/run"
@@ -171,9 +172,18 @@ func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bo
 	if len(errs) > 0 {
 		return errs
 	}
+	ui := a.terminal(false, false)
+	ui.SetFiles(a.files)
+	if !withData { // with data, they come with the warnings about it
+		for _, m := range exp.Models {
+			if cl, err := model.Classes.Lookup(m.Type); err == nil && cl.Notes != nil {
+				for _, d := range cl.Notes(m.Cfg) {
+					ui.WarnError(d)
+				}
+			}
+		}
+	}
 	if withData {
-		ui := a.terminal(false, false)
-		a.terminal(false, false).SetFiles(a.files)
 		c := &run.Coordinator{Exp: exp, Source: a.dataSource(true, ui), Note: ui.Note, Warn: ui.WarnError, Opt: run.Options{Workers: max(a.env.CPUs, 1)}}
 		return c.Prepare(ctx)
 	}
