@@ -299,9 +299,16 @@ func (r *reader) content(args *py.Dict, origins []Origin) string {
 	what := py.NewDict()
 	what.Set("format", 1)
 	what.Set("class", registry.Base(r.typ))
-	args = args.Copy()
-	args.Delete("path") // where the bytes were found changes nothing
-	what.Set("args", py.Repr(args))
+	// Where the bytes were found changes nothing, nor does the order in which
+	// arguments were written.
+	var named []string
+	for _, e := range args.Entries() {
+		if e.Key != "path" {
+			named = append(named, py.Repr(e.Key)+": "+py.Repr(e.Val))
+		}
+	}
+	slices.Sort(named)
+	what.Set("args", strings.Join(named, ", "))
 	files := py.NewList()
 	for _, o := range origins {
 		files.Append(py.NewList(o.Name, o.SHA256), 0)

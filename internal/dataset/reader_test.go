@@ -215,7 +215,7 @@ func TestReadMistakes(t *testing.T) {
 		{"class", siqaCfg(t, "siqaDatset"), nil, 20, `unknown dataset "siqaDatset"`, `did you mean "siqaDataset"?`},
 		{"no folder", siqaCfg(t, "siqaDataset", "path", "./data/nosuch"), nil, 100, `dataset "siqa": data not found: dev.jsonl of ./data/nosuch (tried the map: not there)`, "write it"},
 		{"no path", func() *py.Dict { d := siqaCfg(t, "siqaDataset"); d.Delete("path"); return d }(), nil, 1, "this dataset has no path", "say where its files are, such as path='./data/siqa'"},
-		{"a label too few", siqaCfg(t, "siqaDataset"), func(f files) { f["./data/siqa/dev-labels.lst"] = "1\n2\n" }, 0, "dev-labels.lst has 2 lines but dev.jsonl has 3", ""},
+		{"a label too few", siqaCfg(t, "siqaDataset"), func(f files) { f["./data/siqa/dev-labels.lst"] = "1\n2\n" }, 0, "dev-labels.lst has 2 of the 3 labels that dev.jsonl needs", ""},
 		{"a bad label", siqaCfg(t, "siqaDataset"), func(f files) { f["./data/siqa/dev-labels.lst"] = "1\nx\n3\n" }, 0, `dev-labels.lst:2: the label "x" is not a whole number`, ""},
 		{"a label out of range", siqaCfg(t, "SiqaDatasetV3"), func(f files) { f["./data/siqa/dev-labels.lst"] = "1\n2\n0\n" }, 0, `dev.jsonl:3: label 0 is not 1, 2 or 3`, ""},
 		{"bad JSON", siqaCfg(t, "siqaDataset"), func(f files) { f["./data/siqa/dev.jsonl"] = "{}\n{\n{}\n" }, 0, "read dataset siqa: dev.jsonl:2: ", ""},
@@ -347,6 +347,13 @@ func TestContent(t *testing.T) {
 		if same := tt.set.Content == base.Content; same != tt.same {
 			t.Errorf("%s: content version the same: %v, want %v", tt.name, same, tt.same)
 		}
+	}
+	rc := py.DictOf("input_columns", py.NewList("q"), "output_column", nil)
+	custom := files{"./x/a.jsonl": "{\"q\": 1}\n"}
+	a := read(py.DictOf("type", "CustomDataset", "reader_cfg", rc, "path", "./x", "file_name", "a.jsonl", "local_mode", true), custom)
+	b := read(py.DictOf("type", "CustomDataset", "reader_cfg", rc, "local_mode", true, "file_name", "a.jsonl", "path", "./x"), custom)
+	if a.Content != b.Content {
+		t.Error("the order of arguments is part of the content version")
 	}
 	if n := len(tests[7].set.Train); n != 1 {
 		t.Errorf("few-shot has %d training rows, want 1", n)

@@ -123,6 +123,9 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 	if in.References != nil && len(in.References) != total {
 		return Result{}, py.Errorf("ValueError", "there are %d predictions and %d references", total, len(in.References))
 	}
+	if total%n != 0 {
+		return Result{}, py.Errorf("ValueError", "%d predictions are no %d replicas of one dataset", total, n)
+	}
 	size := total / n
 	var out Result
 	out.Counts.Total = total

@@ -109,6 +109,27 @@ func TestRecordsWithoutPrompt(t *testing.T) {
 	}
 }
 
+func TestRowsThatAreNoReplicas(t *testing.T) {
+	t.Parallel()
+	in := Input{Predictions: texts("A", "B", "C"), References: texts("A", "A", "A"), Rows: set(3, 1).Test}
+	if _, err := Replicas(t.Context(), accuracyEvaluator(t), in, 2, []int{1}, nil); err == nil {
+		t.Error("the last of three rows was left out without a word")
+	}
+}
+
+func accuracyEvaluator(t *testing.T) Evaluator {
+	t.Helper()
+	c, err := Lookup(py.DictOf("type", "AccEvaluator"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, err := c.New(py.DictOf("type", "AccEvaluator"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
 func TestRecordsWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	in := Input{Predictions: make([]py.Value, 2), Rows: set(2, 1).Test, Columns: map[string][]py.Value{"ppl": {1.0, 2.0}}}
