@@ -112,6 +112,20 @@ func TestInstructionSetsAgree(t *testing.T) {
 	}
 }
 
+// eos_token_id of a config takes the place of the model's own.
+func TestEndTokens(t *testing.T) {
+	for _, tt := range []struct{ asked, want []int32 }{{nil, []int32{2}}, {[]int32{50, 60}, []int32{50, 60}}} {
+		m, err := open(context.Background(), options{path: "sextant/opt-demo", choose: greedy, eos: tt.asked}, model.Env{Threads: 1, Getenv: os.Getenv})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.(*Model).eos; !slices.Equal(got, tt.want) {
+			t.Errorf("asked for %v: %v, want %v", tt.asked, got, tt.want)
+		}
+		m.Close()
+	}
+}
+
 // Generation from remembered keys gives what scoring the whole text says is
 // most probable, also when prompts share prefixes and are long.
 func TestGenerationAgreesWithScoring(t *testing.T) {

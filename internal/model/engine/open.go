@@ -207,10 +207,12 @@ func (m *Model) setTokens(cp *checkpoint.Checkpoint, tok *tokenizer.Tokenizer) {
 	if m.hasPad {
 		m.sched.padID = m.padID // no request has come yet
 	}
-	if m.eos = ids(gen, "eos_token_id"); m.eos == nil {
+	if m.eos = m.opts.eos; m.eos == nil { // the config's take the place of the model's
+		m.eos = ids(gen, "eos_token_id")
+	}
+	if m.eos == nil {
 		m.eos = ids(cp.Config, "eos_token_id")
 	}
-	m.eos = append(m.eos, m.opts.eos...)
 	if p, ok := gen.Get("repetition_penalty").(float64); ok && p > 0 && m.opts.choose.penalty == 1 {
 		m.opts.choose.penalty = p
 	}

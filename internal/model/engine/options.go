@@ -28,7 +28,7 @@ type options struct {
 	dropMiddle bool   // too long a prompt keeps its two ends
 	midMode    bool   // the same in the legacy classes, on text
 	choose     sampling
-	eos        []int32 // further tokens that end an answer
+	eos        []int32 // tokens that end an answer, in place of the model's; nil: the model's
 	seed       int64
 
 	// Where the two families of classes differ.
