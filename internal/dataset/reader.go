@@ -60,24 +60,6 @@ func Read(ctx context.Context, cfg *py.Dict, src Source) (*Set, error) {
 	return set, nil
 }
 
-// Rows is the number of test rows of one copy of the dataset before
-// test_range: what partitioners count from.
-func Rows(ctx context.Context, cfg *py.Dict, src Source) (int, error) {
-	c := cfg.Copy()
-	if rc := cfg.Dict("reader_cfg"); rc != nil && rc.Has("test_range") {
-		rc = rc.Copy()
-		rc.Delete("test_range")
-		c.Set("reader_cfg", rc)
-	}
-	c.Delete("n")
-	c.Delete("k")
-	set, err := Read(ctx, c, src)
-	if err != nil {
-		return 0, err
-	}
-	return len(set.Test), nil
-}
-
 // apply makes a Set of what the loader returned.
 func (r *reader) apply(data Data) (*Set, error) {
 	splits := map[string]Table{}

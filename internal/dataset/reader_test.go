@@ -298,14 +298,6 @@ func TestReplicasAndRows(t *testing.T) {
 	}
 }
 
-func TestRows(t *testing.T) {
-	t.Parallel()
-	n, err := Rows(t.Context(), siqaCfg(t, "siqaDataset", "n", 3, "k", 2, "r:test_range", "[0:1]"), siqaFiles())
-	if err != nil || n != 3 {
-		t.Errorf("Rows = %d, %v; want 3", n, err)
-	}
-}
-
 // TestContent says what changes a dataset's content version, and what not.
 func TestContent(t *testing.T) {
 	t.Parallel()

@@ -163,33 +163,6 @@ func TestDiskFullForAWhile(t *testing.T) {
 	}
 }
 
-func TestThrottle(t *testing.T) {
-	t.Parallel()
-	now := at
-	var got []string
-	th := NewThrottle(Func(func(e Event) { got = append(got, fmt.Sprint(e.Kind, e.Task, e.Dataset, e.Done)) }), time.Second, func() time.Time { return now })
-	p := func(task, ds string, done int) {
-		th.Emit(Event{Kind: TaskProgress, Task: task, Dataset: ds, Done: done})
-	}
-	p("a", "x", 1)
-	p("a", "x", 2)
-	p("b", "x", 1)
-	p("a", "x", 3)
-	now = now.Add(2 * time.Second)
-	p("a", "x", 4)
-	p("a", "x", 5)
-	p("b", "x", 2)
-	p("b", "x", 3)
-	th.Emit(Event{Kind: TaskFinished, Task: "a"})
-	now = now.Add(-time.Hour) // a clock set back must not silence anything for an hour
-	p("b", "x", 4)
-	th.Flush()
-	want := []string{"task_progressax1", "task_progressbx1", "task_progressax4", "task_progressbx2", "task_progressax5", "task_finisheda0", "task_progressbx4"}
-	if !slices.Equal(got, want) {
-		t.Fatalf("%q", got)
-	}
-}
-
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"v":1,"kind":"header"}` + "\n" + `{"kind":"note","task":"a"}` + "\n{"))
 	f.Fuzz(func(t *testing.T, b []byte) {

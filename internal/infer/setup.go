@@ -255,19 +255,6 @@ func labelList(cfg *py.Dict) ([]py.Value, error) {
 	}
 }
 
-// Warnings lists what the user should know about the prompts of a job.
-func Warnings(job *Job) ([]*source.Diagnostic, error) {
-	b, err := prompt.New(job.InferCfg, job.Set)
-	if err != nil {
-		return nil, err
-	}
-	var out []*source.Diagnostic
-	for _, u := range b.UnknownFields() {
-		out = append(out, u.Warning())
-	}
-	return out, nil
-}
-
 // ctxErr is why ctx ended.
 func ctxErr(ctx context.Context) error { return context.Cause(ctx) }
 

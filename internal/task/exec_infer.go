@@ -274,7 +274,7 @@ func (s *countingSink) Put(ctx context.Context, r infer.Record) error {
 func (s *countingSink) tick() {
 	now := s.d.Now().UnixNano()
 	last := s.last.Load()
-	if now-last < int64(100*time.Millisecond) || !s.last.CompareAndSwap(last, now) {
+	if d := now - last; d >= 0 && d < int64(100*time.Millisecond) || !s.last.CompareAndSwap(last, now) {
 		return
 	}
 	s.flush()
