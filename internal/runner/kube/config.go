@@ -385,7 +385,7 @@ func (d *decoder) pvc(o *Options, v py.Value) {
 		return
 	}
 	if f["claim"] == "" || !path.IsAbs(f["mount_path"]) {
-		d.fail(d.pos, "pvc=dict(claim='work', mount_path='/work')", "pvc needs a claim and a mount_path that begins with /")
+		d.fail(d.pos, "pvc=dict(claim='work', mount_path='/data')", "pvc needs a claim and a mount_path that begins with /")
 		return
 	}
 	const name = "work"
@@ -440,7 +440,7 @@ func (d *decoder) workDirMap(o *Options, v py.Value) {
 	d.strMap(v, &m)
 	for _, k := range sortedKeys(m) {
 		if !filepath.IsAbs(k) || !path.IsAbs(m[k]) {
-			d.fail(d.pos, "work_dir_map={'/home/me/outputs': '/work/outputs'}", "work_dir_map must map absolute paths to absolute paths, not %q to %q", k, m[k])
+			d.fail(d.pos, "work_dir_map={'/home/me/outputs': '/data/outputs'}", "work_dir_map must map absolute paths to absolute paths, not %q to %q", k, m[k])
 			continue
 		}
 		o.WorkDirMap = append(o.WorkDirMap, PathMap{filepath.Clean(k), path.Clean(m[k])})

@@ -39,11 +39,11 @@ func everything() *py.Dict {
 		"service_account", "sextant", "labels", py.DictOf("team", "nlp"), "annotations", py.DictOf("cost", 7),
 		"volumes", py.NewList(py.DictOf("name", "shm", "emptyDir", py.DictOf("medium", "Memory"))),
 		"volume_mounts", py.NewList(py.DictOf("name", "shm", "mountPath", "/dev/shm")),
-		"pvc", py.DictOf("claim", "work", "mount_path", "/work", "local_path", "/mnt/nfs/", "sub_path", "me"),
-		"env", py.DictOf("HF_HOME", "/work/hf", "ODD", "$(NOT_A_REFERENCE)"),
+		"pvc", py.DictOf("claim", "work", "mount_path", "/data", "local_path", "/mnt/nfs/", "sub_path", "me"),
+		"env", py.DictOf("HF_HOME", "/data/hf", "ODD", "$(NOT_A_REFERENCE)"),
 		"secret_refs", py.DictOf("OPENAI_API_KEY", "openai/key"),
 		"ttl_seconds_after_finished", 60, "termination_grace_seconds", 90, "lost_after_seconds", 30,
-		"work_dir_map", py.DictOf("/home/me/outputs", "/work/outputs"),
+		"work_dir_map", py.DictOf("/home/me/outputs", "/data/outputs"),
 	)
 }
 
@@ -139,17 +139,17 @@ func TestClass(t *testing.T) {
 func TestPodPath(t *testing.T) {
 	t.Parallel()
 	o := Options{
-		WorkDirMap:   []PathMap{{"/home/me", "/work"}, {"/home/me/big", "/big"}},
-		VolumeMounts: []corev1.VolumeMount{{MountPath: "/work/"}, {MountPath: "/big"}},
+		WorkDirMap:   []PathMap{{"/home/me", "/data"}, {"/home/me/big", "/big"}},
+		VolumeMounts: []corev1.VolumeMount{{MountPath: "/data/"}, {MountPath: "/big"}},
 	}
 	for p, want := range map[string]string{
-		"/home/me/run": "/work/run", "/home/me": "/work", "/home/me/big/run": "/big/run", "/home/me/bigger": "/work/bigger", "/elsewhere/x": "/elsewhere/x",
+		"/home/me/run": "/data/run", "/home/me": "/data", "/home/me/big/run": "/big/run", "/home/me/bigger": "/data/bigger", "/elsewhere/x": "/elsewhere/x",
 	} {
 		if got := o.podPath(p); got != want {
 			t.Errorf("%s: %s, want %s", p, got, want)
 		}
 	}
-	if !o.mounted("/work/run") || o.mounted("/worker") || !o.mounted("/big") {
+	if !o.mounted("/data/run") || o.mounted("/worker") || !o.mounted("/big") {
 		t.Error("mounted")
 	}
 }

@@ -125,7 +125,7 @@ func (e *placeError) Error() string {
 }
 
 func (e *placeError) Hint() string {
-	return "workers write into it: mount the file system that holds it, as in pvc=dict(claim='work', mount_path='/work', local_path='/mnt/work'), and run with --work-dir below it"
+	return "workers write into it: mount the file system that holds it, as in pvc=dict(claim='work', mount_path='/data', local_path='/mnt/nfs'), and run with --work-dir below it"
 }
 
 func (s *stageRun) start(ctx context.Context) error {
