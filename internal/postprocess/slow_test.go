@@ -8,9 +8,10 @@ import (
 	"sextant/internal/py"
 )
 
-// TestHostileTextsAreQuick runs everything on texts made to be slow: a day of
-// one sample must not be a day of the run.
-func TestHostileTextsAreQuick(t *testing.T) {
+// TestHostileTextsEnd runs everything on texts made to be slow. It measures
+// nothing: a function that takes such a text badly runs into the time limit of
+// the whole test, minutes away.
+func TestHostileTextsEnd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -19,10 +20,15 @@ func TestHostileTextsAreQuick(t *testing.T) {
 		text := strings.Repeat(piece, 30000/len(piece))
 		for _, name := range Functions.Names() {
 			fn, _ := Functions.Lookup(name)
-			start := time.Now()
-			_, _ = fn(text, kwFor(name)) // some refuse; only the time counts
-			if d := time.Since(start); d > 2*time.Second {
-				t.Errorf("%s of %q 30,000 bytes long took %v", name, piece, d)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = fn(text, kwFor(name)) // some refuse; that they end is what counts
+			}()
+			select {
+			case <-done:
+			case <-time.After(2 * time.Minute):
+				t.Fatalf("%s of %q, 30,000 bytes long, does not end", name, piece)
 			}
 		}
 	}

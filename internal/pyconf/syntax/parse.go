@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -136,6 +137,9 @@ func (p *parser) restore(s state) {
 // try runs f without reporting; when f fails, or says no, all is as before.
 func (p *parser) try(f func() bool) (ok bool) {
 	s := p.save()
+	// f may close brackets and open others, in the places of those that are
+	// open now.
+	s.sc.open = slices.Clone(s.sc.open[:s.sc.nopen])
 	p.quiet = true
 	func() {
 		defer p.recover()
