@@ -300,6 +300,7 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 		questions += orphans * worker
 		s := l.Start(args...)
 		codes := []int{0}
+		lost := 0
 		var story []string
 		for !last && !s.Ended() {
 			// More often early than late: there is more to break.
@@ -312,6 +313,7 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 			e := fault.Do(l, s, r)
 			story = append(story, fmt.Sprintf("%v later: %s", wait.Round(time.Millisecond), fault.Name))
 			questions += e.Killed*worker + e.Lost
+			lost += e.Lost
 			codes = append(codes, e.Codes...)
 			if e.Ends || len(story) == 3 {
 				break
@@ -347,7 +349,8 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 		if last {
 			break
 		}
-		inferred = inferred || code == 0
+		// what lacks a record cannot be evaluated alone
+		inferred = (inferred || code == 0) && lost == 0
 		if code == 0 && mode == "all" {
 			i = max(i, sessions-2) // it is complete: one more, and the end
 		}
