@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -340,6 +341,8 @@ func (a *app) configCanon() *cobra.Command {
 			}
 			w := newLineWriter(a.env.Stdout)
 			defer w.Flush()
+			// nearly all that loading allocates is garbage soon
+			defer debug.SetGCPercent(debug.SetGCPercent(400))
 			for _, file := range args {
 				files := source.NewSet()
 				o := a.loadOptions("")
