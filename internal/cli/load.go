@@ -53,7 +53,7 @@ func (w noteWriter) Write(p []byte) (int, error) {
 // file, or configs by name.
 func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*spec.Experiment, error) {
 	// Nearly all that loading makes is kept: collecting it early is wasted.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	cfg, err := a.loadConfig(ctx, f, config)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -65,6 +66,9 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if w := engineWarning(); w != "" {
 		ui.Warn("%s", w)
 	}
+	if f.DryRun { // nearly all that is made is kept to the end, which is near
+		defer debug.SetGCPercent(debug.SetGCPercent(800))
+	}
 	exp, err := a.loadExperiment(ctx, f, config)
 	if err != nil {
 		return err
@@ -78,7 +82,11 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	log := a.logger(f, task.Secrets(exp.Config))
+	var secrets []string
+	if f.Debug { // nothing is logged here otherwise
+		secrets = task.Secrets(exp.Config)
+	}
+	log := a.logger(f, secrets)
 	workDir := f.WorkDir
 	if workDir == "" {
 		workDir = exp.WorkDir
