@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 )
 
@@ -39,12 +38,4 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error {
 	return &exitError{code: ExitUsage, err: fmt.Errorf(format, args...)}
-}
-
-func withHint(err error, hint string) error {
-	var e *exitError
-	if errors.As(err, &e) {
-		return &exitError{code: e.code, err: err, hint: hint}
-	}
-	return &exitError{code: ExitFailure, err: err, hint: hint}
 }

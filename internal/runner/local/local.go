@@ -406,7 +406,7 @@ func (s *stageRun) work(ctx context.Context, w *runner.Work, devices []string) (
 		return nil, nil
 	}
 	end := p.watch(ctx)
-	end.Tail = task.Scrub(tail(p.logPath), task.SecretValues(secrets))
+	end.Tail = task.Scrub(runner.Tail(p.logPath), task.SecretValues(secrets))
 	status, err := task.ReadStatus(s.stage.Run.Path(m.StatusPath()))
 	if err != nil {
 		s.o.Log.Warn("status of a worker cannot be read", "error", err)
@@ -558,31 +558,4 @@ func (p *process) watch(ctx context.Context) runner.End {
 			}
 		}
 	}
-}
-
-// tail returns the last lines of a log.
-func tail(path string) string {
-	const size = 4096
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return ""
-	}
-	b := make([]byte, min(st.Size(), size))
-	n, _ := f.ReadAt(b, st.Size()-int64(len(b))) // as much as there is
-	text := string(b[:n])
-	if st.Size() > size {
-		if i := strings.IndexByte(text, '\n'); i >= 0 {
-			text = text[i+1:]
-		}
-	}
-	lines := strings.Split(strings.TrimRight(strings.ToValidUTF8(text, "\uFFFD"), "\n"), "\n")
-	if len(lines) > 20 {
-		lines = lines[len(lines)-20:]
-	}
-	return strings.Join(lines, "\n")
 }

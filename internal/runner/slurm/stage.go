@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -609,9 +608,9 @@ func (s *stageRun) ended(cmd context.Context, e *element, end runner.End) {
 	if st != nil && st.State == task.Stopped && !end.Stopped {
 		st = asRunning(st) // not by us: the engine's words tell more
 	}
-	text := tail(s.stage.Run.Path(e.work.Log))
+	text := runner.Tail(s.stage.Run.Path(e.work.Log))
 	if text == "" {
-		text = tail(s.stage.Run.Path(arrayDir(e.array.Name), "slurm.out"))
+		text = runner.Tail(s.stage.Run.Path(arrayDir(e.array.Name), "slurm.out"))
 	}
 	end.Tail = task.Scrub(text, e.hide)
 	again, err := s.tracker.Ended(e.work, st, end)
@@ -656,31 +655,4 @@ func (s *stageRun) finish(cmd context.Context, a *array) {
 		}
 	}
 	s.closeArray(a)
-}
-
-// tail returns the last lines of a log.
-func tail(path string) string {
-	const size = 4096
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return ""
-	}
-	b := make([]byte, min(st.Size(), size))
-	n, _ := f.ReadAt(b, st.Size()-int64(len(b))) // as much as there is
-	text := string(b[:n])
-	if st.Size() > size {
-		if i := strings.IndexByte(text, '\n'); i >= 0 {
-			text = text[i+1:]
-		}
-	}
-	lines := strings.Split(strings.TrimRight(strings.ToValidUTF8(text, "\uFFFD"), "\n"), "\n")
-	if len(lines) > 20 {
-		lines = lines[len(lines)-20:]
-	}
-	return strings.Join(lines, "\n")
 }
