@@ -240,23 +240,20 @@ func (s *stageRun) submit(ctx context.Context, works []*runner.Work, throttle in
 	}
 	env := append(environ(s.o.Environ, append(s.stage.Options.Env, s.o.Export...)), secrets...)
 	args := s.arguments(run, a.Name, a.JobName, len(works), throttle, res)
-	deadline := s.now().Add(s.o.Unreachable)
-	for {
-		a.JobID, err = s.c.sbatch(ctx, env, script, args)
-		if err == nil {
-			break
-		}
-		if unreachable(err) && s.now().Before(deadline) && ctx.Err() == nil {
-			s.note("Slurm does not answer: %v; trying again", err)
-			// It may have taken the job and failed to say so.
-			id, ferr := s.c.find(ctx, a.JobName)
-			if ferr == nil && id != "" {
+	tried := false
+	err = s.insist(ctx, func() error {
+		if tried { // it may have taken the job and failed to say so
+			id, err := s.c.find(ctx, a.JobName)
+			if err != nil || id != "" {
 				a.JobID = id
-				break
+				return err
 			}
-			s.sleep(ctx, max(5*s.o.Poll, 100*time.Millisecond))
-			continue
 		}
+		tried = true
+		a.JobID, err = s.c.sbatch(ctx, env, script, args)
+		return err
+	})
+	if err != nil {
 		for _, e := range a.live {
 			e.work.Attempt--
 		}

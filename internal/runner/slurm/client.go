@@ -86,11 +86,16 @@ func (c *client) run(ctx context.Context, env []string, stdin, name string, args
 }
 
 // unreachable reports whether err means that nothing was learnt: the commands
-// are there, but the controller does not answer.
+// are there, but the controller does not answer. One that exits without a
+// word counts: scontrol does that when it comes upon a controller that is just
+// starting, and whoever refuses something says what.
 func unreachable(err error) bool {
 	var ce *commandError
 	if !errors.As(err, &ce) || errors.Is(err, exec.ErrNotFound) {
 		return false
+	}
+	if exit := (*exec.ExitError)(nil); ce.Said == "" && errors.As(err, &exit) {
+		return true
 	}
 	for _, s := range []string{"Unable to contact slurm controller", "Socket timed out", "Connection refused", "Connection timed out", "Zero Bytes were transmitted", "no answer in time",
 		"Communication connection failure", "slurm_persist_conn", "Slurm backup controller in standby mode", "Transport endpoint is not connected", "Connection reset by peer"} {

@@ -63,6 +63,32 @@ func (s *stageRun) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// insist asks Slurm until it answers, be it with a refusal: a controller that
+// is restarted is back within seconds. It gives up after Unreachable and when
+// ctx ends or the user asks to stop.
+func (s *stageRun) insist(ctx context.Context, ask func() error) error {
+	deadline := s.now().Add(s.o.Unreachable)
+	for {
+		err := ask()
+		if err == nil || !unreachable(err) || s.leaves(ctx) || !s.now().Before(deadline) {
+			return err
+		}
+		s.note("Slurm does not answer: %v; trying again", err)
+		s.sleep(ctx, max(5*s.o.Poll, 100*time.Millisecond))
+	}
+}
+
+// leaves reports whether the user wants the stage to stop, which heed has yet
+// to take note of.
+func (s *stageRun) leaves(ctx context.Context) bool {
+	select {
+	case <-s.drain:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
 func (s *stageRun) run(ctx context.Context) error {
 	// Commands go on when ctx has ended: jobs have to be cancelled then.
 	cmd := context.WithoutCancel(ctx)
@@ -210,13 +236,15 @@ func (s *stageRun) submitQueued(ctx context.Context) error {
 		return nil
 	}
 	if s.most == 0 {
-		n, err := s.c.maxArray(ctx)
-		if err != nil && !unreachable(err) {
-			return s.explain(ctx, err, resources{})
+		err := s.insist(ctx, func() (err error) {
+			s.most, err = s.c.maxArray(ctx)
+			return err
+		})
+		if err != nil && s.leaves(ctx) {
+			return nil // heed comes next
 		} else if err != nil {
-			n = 1000
+			return s.explain(ctx, err, resources{})
 		}
-		s.most = n
 	}
 	limit := s.o.MaxNumWorkers
 	if s.o.Sequential {
@@ -277,7 +305,7 @@ func (s *stageRun) submitSome(ctx context.Context, works []*runner.Work, throttl
 			s.queue = slices.DeleteFunc(s.queue, func(w *runner.Work) bool { return taken[w] })
 			return nil
 		}
-		if ctx.Err() != nil {
+		if s.leaves(ctx) {
 			return nil
 		}
 		if !tooMany(err) {

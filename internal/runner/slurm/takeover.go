@@ -260,7 +260,7 @@ func (s *stageRun) clear(ctx context.Context, arrays []*array, ids []string) err
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := s.c.scancel(ctx, ids); err != nil {
+	if err := s.insist(ctx, func() error { return s.c.scancel(ctx, ids) }); err != nil {
 		return fmt.Errorf("cancel jobs of an earlier coordinator that do not fit any more: %w", err)
 	}
 	left := map[string]bool{}

@@ -1,0 +1,68 @@
+package slurm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sextant/internal/event"
+	"sextant/internal/runner"
+	"sextant/internal/runner/runnertest"
+	"sextant/internal/source"
+	"sextant/internal/store"
+	"sextant/internal/task"
+)
+
+// A controller that is being restarted makes scontrol exit without a word and
+// sbatch say that it cannot reach it. Both are asked again; a refusal is not.
+func TestControllerRestarts(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	command := func(name, body string) {
+		t.Helper()
+		script := fmt.Sprintf("#!/bin/sh\ncd %q || exit 9\necho x >>%s.calls\nn=$(wc -l <%[2]s.calls)\n%[3]s\n", bin, name, body)
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command("scontrol", `[ "$n" -lt 3 ] && exit 1; echo "MaxArraySize = 7"`)
+	command("sbatch", `[ "$n" -lt 2 ] && { echo "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+echo "sbatch: error: invalid account specified: nobody" >&2; exit 1`)
+	command("squeue", `exit 0`)
+	run, err := store.Create(t.TempDir(), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	o := testOptions(runnertest.Setup{Workers: 1, Command: []string{"x"}, Environ: os.Environ()})
+	o.Poll = time.Millisecond
+	r := New(o)
+	r.c.path = bin
+	var notes []string
+	sink := event.Func(func(e event.Event) {
+		if e.Kind == event.Note {
+			notes = append(notes, e.Text)
+		}
+	})
+	_, err = r.Run(context.Background(), &runner.Stage{Name: task.Infer, Run: run, Epoch: 1, Tasks: parts(9, 0)}, sink)
+	var d *source.Diagnostic
+	if d, _ = err.(*source.Diagnostic); d == nil || !strings.Contains(d.Msg, "invalid account specified: nobody") {
+		t.Errorf("%v", err)
+	}
+	for name, want := range map[string]int{"scontrol": 3, "sbatch": 2, "squeue": 1} {
+		b, err := os.ReadFile(filepath.Join(bin, name+".calls"))
+		if n := strings.Count(string(b), "x"); err != nil || n != want {
+			t.Errorf("%s was called %d times, not %d (%v)", name, n, want, err)
+		}
+	}
+	for _, want := range []string{"Slurm does not answer: scontrol: exit status 1; trying again", "Slurm does not answer: sbatch: Batch job submission failed: Unable to contact slurm controller (connect failure); trying again"} {
+		if !slices.Contains(notes, want) {
+			t.Errorf("no note %q in %q", want, notes)
+		}
+	}
+}
