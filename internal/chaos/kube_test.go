@@ -1,0 +1,80 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"sextant/internal/model/fake"
+	"sextant/internal/runner/kube/kubetest"
+)
+
+// kubeFleet is a real Kubernetes with faults of its own; its pods are processes
+// of this machine and see the folder of the lab.
+func kubeFleet(l *Lab, c *kubetest.Cluster) Fleet {
+	delay, _, _ := strings.Cut(slow, "=")
+	return Fleet{
+		Name:   "kubernetes",
+		Import: "from opencompass.runners import KubernetesRunner",
+		Runner: func(n int) string {
+			return fmt.Sprintf("dict(type=KubernetesRunner, max_num_workers=%d, retry=5, image='sextant', kubeconfig=%q, command=[%q], env={%q: %q, %q: %q}, "+
+				"volumes=[dict(name='all', hostPath=dict(path='/'))], volume_mounts=[dict(name='all', mountPath=%q)], ",
+				n, c.Kubeconfig, program, delay, strings.TrimPrefix(slow, delay+"="), fake.LogVar, l.log, filepath.Dir(l.Dir))
+		},
+		Faults: []Fault{
+			{"the API server is cut off for a while", func(l *Lab, s *Session, r *rand.Rand) Effect {
+				c.StopAPI()
+				time.Sleep(time.Duration(50+r.Intn(1500)) * time.Millisecond)
+				if err := c.StartAPI(); err != nil {
+					l.T.Error(err)
+				}
+				return Effect{}
+			}},
+			{"a pod is evicted", func(l *Lab, s *Session, r *rand.Rand) Effect {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				pods, err := c.Client.CoreV1().Pods(kubetest.Namespace).List(ctx, metav1.ListOptions{})
+				if err != nil {
+					l.T.Error(err)
+					return Effect{}
+				}
+				for _, i := range r.Perm(len(pods.Items)) {
+					if p := pods.Items[i]; p.Status.Phase == "Running" && p.DeletionTimestamp == nil {
+						if err := c.Evict(ctx, p.Name); err != nil && !apierrors.IsNotFound(err) { // it may just have ended
+							l.T.Error(err)
+						}
+						break
+					}
+				}
+				return Effect{}
+			}},
+		},
+	}
+}
+
+// The same rounds on a real Kubernetes: its API server is cut off and pods are
+// evicted, too.
+func TestSoakKubernetes(t *testing.T) {
+	c := kubetest.Real(t, os.Environ())
+	want, wall := undisturbed(t, Spec{Fleet: Local, Workers: 2, Partition: "dict(type=NumWorkerPartitioner, num_worker=2)"}.Config(), slow)
+	seed := number("SEXTANT_CHAOS_SEED", time.Now().UnixNano()%1e9)
+	rounds := number("SEXTANT_CHAOS_ROUNDS", 2)
+	t.Logf("SEXTANT_CHAOS_SEED=%d SEXTANT_CHAOS_ROUNDS=%d; undisturbed, local: %v", seed, rounds, wall)
+	for i := int64(0); i < rounds; i++ {
+		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
+			l := NewLab(t, program)
+			l.Env = append(l.Env, slow)
+			Soak(l, kubeFleet(l, c), seed+i, want, wall)
+		})
+	}
+}
