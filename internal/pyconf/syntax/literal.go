@@ -152,6 +152,10 @@ func (p *parser) unescape(t strTok, from, to int32) string {
 		}
 		at := from + int32(i)
 		i++
+		if i == len(s) { // before a replacement field of an f-string
+			b.WriteByte('\\')
+			break
+		}
 		c = s[i]
 		i++
 		switch c {

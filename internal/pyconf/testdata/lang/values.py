@@ -64,3 +64,4 @@ sl = 'abcdef'[slice(1, None, 2)]
 rng = [list(range(0, 10, 3)), list(reversed([1, 2])), 3 in range(5), len(range(0, 10, 3)), range(5)[-1], list(range(5)[1:3])]
 objs = (lambda: 0, range(3), {}.keys(), zip(), map(str, []), (x for x in ()), iter([]), enumerate([]), reversed([]), len, str, [].append, ''.join, Exception('x'), ValueError, ..., slice(1), 1j, b'x', object, torch.nn, json, {1}.union,
         [].__class__, iter({}), iter(''), iter(()), {}.items(), {}.values(), iter(range(1)), filter(None, []), NotImplemented)
+backslashes = [f"\{1}", f"\{{", f"\}}", f"a\{1}b", f"\\{1}"]
