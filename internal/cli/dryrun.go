@@ -11,6 +11,7 @@ import (
 	"sextant/internal/run"
 	"sextant/internal/source"
 	"sextant/internal/spec"
+	"sextant/internal/station"
 	"sextant/internal/task"
 )
 
@@ -48,7 +49,7 @@ const maxMissing = 10
 
 // dryRun says what would be run. It writes no file, and reads data only where
 // a partitioner goes by its size or an earlier run is looked at.
-func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workDir string, missing source.List) error {
+func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workDir string, missing source.List, st *station.Station) error {
 	ui := a.terminal(f.Quiet, f.JSON)
 	if f.Reuse != "" {
 		if err := c.Prepare(ctx); err != nil {
@@ -60,6 +61,9 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 		}
 		defer r.Close()
 		c.Run, c.ReadOnly = r, true
+	}
+	if err := a.readStation(ctx, c, f, st, ui); err != nil {
+		return err
 	}
 	var b strings.Builder
 	var unknown error

@@ -91,7 +91,6 @@ func (f *runFlags) idle(withConfig bool) []string {
 	note([]string{"dump-extract-rate"}, "how many answers could be read is always counted")
 	note([]string{"analysis-repeat"}, "the analysis of repetitions is not part of this version")
 	note([]string{"lark"}, "posting to Lark is not part of this version")
-	note([]string{"station-path", "station-overwrite", "read-from-station"}, "the results station is not part of this version; `-r` finds earlier results of the same work dir")
 	if !f.Slurm {
 		note([]string{"partition", "quotatype", "qos"}, "they are for --slurm; a SlurmRunner in the config has keys for them")
 	}

@@ -20,6 +20,7 @@ import (
 	"sextant/internal/run"
 	"sextant/internal/runner"
 	"sextant/internal/spec"
+	"sextant/internal/station"
 	"sextant/internal/store"
 	"sextant/internal/task"
 	"sextant/internal/term"
@@ -82,6 +83,13 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if len(errs) > 0 {
 		return errs
 	}
+	st, err := a.station(f, exp)
+	if err != nil {
+		return err
+	}
+	if st == nil && f.StationOverwrite {
+		ui.Note("--station-overwrite has no effect: no station is named (-sp, station_path)")
+	}
 	var secrets []string
 	if f.Debug { // nothing is logged here otherwise
 		secrets = task.Secrets(exp.Config)
@@ -117,7 +125,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 		}
 	}
 	if f.DryRun {
-		return a.dryRun(ctx, c, f, workDir, missing)
+		return a.dryRun(ctx, c, f, workDir, missing, st)
 	}
 	// Mistakes in the data come before a folder is made.
 	if err := c.Prepare(ctx); err != nil {
@@ -158,6 +166,9 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if err := a.dumpConfig(r, exp, now); err != nil {
 		return err
 	}
+	if err := a.readStation(ctx, c, f, st, ui); err != nil {
+		return err
+	}
 	c.WarnElsewhere()
 	if err := c.WriteOrigins(); err != nil {
 		return err
@@ -165,11 +176,11 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	ctx, drain, stop := a.interruptible(mergeContexts(ctx, lease.Context()), r, ui)
 	defer stop()
 	c.Drain = drain
-	return a.stages(ctx, c, f, ui)
+	return a.stages(ctx, c, f, ui, st)
 }
 
 // stages runs what -m asks for and says how it ended.
-func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *term.UI) error {
+func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *term.UI, st *station.Station) error {
 	var failed []runner.TaskReport
 	stopped, unanswered := 0, 0
 	begin := a.env.Now()
@@ -225,6 +236,12 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		notes = append(notes, fmt.Sprintf("%s failed: %s", t.Name, t.Failure.Error()))
 	}
 	code := ExitOK
+	if err := a.saveStation(ctx, c, f, st, ui); err != nil {
+		// the tables are there: they are shown all the same
+		notes = append(notes, err.Error())
+		ui.Error(err)
+		code = ExitFailure
+	}
 	if f.Mode != "infer" {
 		s, err := c.Summarize(ctx, a.env.Now(), !f.NoReport, notes)
 		if err != nil {
@@ -233,7 +250,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		c.Events.Emit(event.Event{Time: a.env.Now(), Kind: event.RunDone, Seconds: a.env.Now().Sub(begin).Seconds()})
 		ui.Close()
 		ui.Table(s.Out.Tables...)
-		if unanswered = s.Failed; s.Failed > 0 {
+		if unanswered = s.Failed; s.Failed > 0 && code == ExitOK {
 			code = ExitSamples
 		}
 		for _, p := range s.Files {
@@ -371,8 +388,8 @@ func mergeContexts(a, b context.Context) context.Context {
 // openRun makes a new run or opens the one that -r names.
 func (a *app) openRun(f *runFlags, workDir string, now time.Time) (*store.Run, error) {
 	if f.Reuse == "" {
-		if f.Mode == "eval" || f.Mode == "viz" {
-			return nil, &exitError{code: ExitUsage, err: fmt.Errorf("-m %s works on an earlier run", f.Mode), hint: "name it with -r TIME, or take the last one with -r"}
+		if (f.Mode == "eval" || f.Mode == "viz") && !f.ReadFromStation {
+			return nil, &exitError{code: ExitUsage, err: fmt.Errorf("-m %s works on an earlier run", f.Mode), hint: "name it with -r TIME, take the last one with -r, or take results from a station with --read-from-station"}
 		}
 		return store.Create(workDir, now)
 	}

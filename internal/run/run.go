@@ -74,8 +74,9 @@ type Coordinator struct {
 	sets   map[string]*facts // by dataset abbr
 	cuts   map[string][]int  // where parts begin, by dataset abbr; see layout.go
 	warned map[string]bool
-	unfit  map[pair]bool      // predictions that are not to be scored, see SettleAll
-	stale  map[[2]string]bool // results that are not to be shown, see Summarize
+	unfit  map[pair]bool       // predictions that are not to be scored, see SettleAll
+	stale  map[[2]string]bool  // results that are not to be shown, see Summarize
+	taken  map[[2]string]taken // what came from a results station; nil: not looked yet
 
 	mu  sync.Mutex                 // guards the rest
 	ids map[string]*model.Identity // by model abbr; nil: not known

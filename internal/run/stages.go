@@ -34,8 +34,21 @@ func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 	if err := c.layOut(); err != nil {
 		return nil, err
 	}
+	if err := c.loadTaken(); err != nil {
+		return nil, err
+	}
 	done := map[[2]string]bool{}
 	for _, pr := range c.pairs() {
+		if t, ok := c.fromStation(pr); ok {
+			if n := t.failed(); n > 0 && c.Opt.RetryFailed {
+				// which of them failed is known, but not what exactly was asked
+				plan.Remade = append(plan.Remade, fmt.Sprintf("%s/%s: the station has no answer to %d samples; all are asked", pr.m.Abbr, pr.d.Abbr, n))
+				continue
+			}
+			done[[2]string{pr.m.Abbr, pr.d.Abbr}] = true
+			plan.Skip++
+			continue
+		}
 		st, err := c.state(ctx, pr.m, pr.d)
 		if err != nil {
 			return nil, err
@@ -63,6 +76,14 @@ func (c *Coordinator) PlanEval(context.Context) (*Plan, error) {
 	unfit := map[[2]string]bool{}
 	for p, no := range c.unfit {
 		unfit[[2]string{p.m.Abbr, p.d.Abbr}] = no
+	}
+	if err := c.loadTaken(); err != nil {
+		return nil, err
+	}
+	for _, p := range c.pairs() {
+		if c.resultOnly(p) {
+			unfit[[2]string{p.m.Abbr, p.d.Abbr}] = true
+		}
 	}
 	tasks, err := c.cut(c.Exp.Eval, func(m string, p partition.Part) bool { return unfit[[2]string{m, p.WholeAbbr()}] })
 	if err != nil {
@@ -235,6 +256,9 @@ func (c *Coordinator) SettleAll(ctx context.Context, inferred bool) error {
 	if err := c.layOut(); err != nil {
 		return err
 	}
+	if err := c.loadTaken(); err != nil {
+		return err
+	}
 	c.unfit = map[pair]bool{}
 	for _, p := range c.pairs() {
 		st, err := c.Run.Status(p.m.Abbr, p.d.Abbr, nil)
@@ -248,7 +272,7 @@ func (c *Coordinator) SettleAll(ctx context.Context, inferred bool) error {
 			continue
 		}
 		if st.State == store.Missing {
-			c.unfit[p] = inferred
+			c.unfit[p] = inferred && !c.resultOnly(p)
 			continue
 		}
 		now, in, err := c.compareWith(ctx, p, st, !inferred)

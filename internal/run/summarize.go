@@ -54,11 +54,14 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 			notes = append(notes, msg)
 		}
 	}
+	if err := c.loadTaken(); err != nil {
+		return nil, err
+	}
 	cuts, err := c.cutNotes()
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range cuts {
+	for _, n := range append(cuts, c.stationNotes()...) {
 		c.Note("%s", n)
 		notes = append(notes, n)
 	}
@@ -167,6 +170,9 @@ func (c *Coordinator) cutNotes() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if t, ok := c.fromStation(p); ok && t.Evidence != nil && t.Evidence.Result != nil {
+			st.Cut, st.Total = t.Evidence.Cut, t.Evidence.Result.Counts.Total
+		}
 		for i := range kinds {
 			if n := kinds[i].count(st.Cut); n > 0 {
 				kinds[i].in = append(kinds[i].in, fmt.Sprintf("%s/%s %d of %d", p.m.Abbr, p.d.Abbr, n, st.Total))
@@ -178,12 +184,7 @@ func (c *Coordinator) cutNotes() ([]string, error) {
 		if len(k.in) == 0 {
 			continue
 		}
-		const shown = 8
-		more := ""
-		if n := len(k.in) - shown; n > 0 {
-			k.in, more = k.in[:shown], fmt.Sprintf(" and %d more", n)
-		}
-		out = append(out, k.say+": "+strings.Join(k.in, ", ")+more)
+		out = append(out, k.say+": "+listed(k.in))
 	}
 	return out, nil
 }
