@@ -64,7 +64,7 @@ func plain(v py.Value) any {
 		}
 		return l
 	case int, float64:
-		return json.Number(fmt.Sprint(x))
+		return json.Number(py.Repr(x))
 	}
 	return v
 }
@@ -230,12 +230,43 @@ func mended(t *testing.T) map[string]string {
 	return m
 }
 
+// faults are the kinds of fault that testdata/mended.tsv names for an error:
+// what in a case makes the original raise it.
+var faults = map[string]func(golden) bool{
+	"numeric range": func(g golden) bool {
+		for _, d := range g.in.Datasets {
+			if _, text := d.Dict("reader_cfg").Get("test_range").(string); !text && d.Dict("reader_cfg").Has("test_range") {
+				return true
+			}
+		}
+		return false
+	},
+	"no template": func(g golden) bool {
+		for _, d := range g.in.Datasets {
+			for _, key := range []string{"prompt_template", "ice_template"} {
+				if d.Dict("infer_cfg").Dict(key).Str("type") == "RawPromptTemplate" {
+					return strings.Contains(g.part.Str("type"), "Size")
+				}
+			}
+		}
+		return false
+	},
+	"dear row": func(g golden) bool {
+		for _, d := range g.in.Datasets {
+			if RowCost(d, g.part.Int("gen_task_coef", 20)) > g.part.Int("max_task_size", 40000) {
+				return strings.Contains(g.part.Str("type"), "Size")
+			}
+		}
+		return false
+	},
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	mend := mended(t)
 	cases := goldens(t)
-	if len(cases) != 181 {
-		t.Errorf("%d cases, want 181", len(cases))
+	if len(cases) < 181 {
+		t.Errorf("%d cases, want 181 at least", len(cases))
 	}
 	for _, g := range cases {
 		t.Run(g.name, func(t *testing.T) {
@@ -262,6 +293,9 @@ func TestConformance(t *testing.T) {
 				return
 			}
 			if class, ok := g.want["error"]; ok {
+				if err == nil && mend["error "+class.(string)] != "" && faults[mend["error "+class.(string)]](g) {
+					return
+				}
 				if err == nil {
 					t.Errorf("%d tasks, want an error (%v)", len(plan.Tasks()), class)
 				}
@@ -298,6 +332,9 @@ func TestConformance(t *testing.T) {
 		})
 	}
 	for name := range mend {
+		if strings.HasPrefix(name, "error ") {
+			continue
+		}
 		t.Errorf("testdata/mended.tsv names %q, which is not a case", name)
 	}
 }
