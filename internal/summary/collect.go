@@ -2,6 +2,7 @@ package summary
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"sort"
@@ -33,10 +34,19 @@ func rank(metric string) int {
 
 // score is one number of a model, with how it is made of measured ones.
 type score struct {
-	v float64
+	v     float64
+	whole bool // a Python int
 	// lin says v = Σ lin[leaf]·(value of leaf) over measured scores; nil where
 	// v is no linear combination of them.
 	lin map[leaf]float64
+}
+
+// python is the value as the raw section shows it.
+func (s score) python() py.Value {
+	if s.whole && math.Abs(s.v) < 1<<53 {
+		return int(s.v)
+	}
+	return s.v
 }
 
 // leaf is a measured score of a model.
@@ -187,7 +197,8 @@ func (b *board) add(model, ds string, res *py.Dict) {
 			continue
 		}
 		if v, ok := number(e.Val); ok {
-			sc.set(metric, score{v: v, lin: map[leaf]float64{{ds, metric}: 1}})
+			_, float := e.Val.(float64)
+			sc.set(metric, score{v: v, whole: !float, lin: map[leaf]float64{{ds, metric}: 1}})
 			names = append(names, metric)
 		}
 	}

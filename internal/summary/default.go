@@ -2,6 +2,7 @@ package summary
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"sextant/internal/py"
@@ -63,7 +64,9 @@ func runMultiFaceted(in Input, cfg *py.Dict) (*Output, error) {
 		}
 		t.Title = p.Str("name")
 		out.Tables = append(out.Tables, t)
-		out.Files = append(out.Files, File{path.Join("summary/summary_"+in.Time, t.Title+".csv"), []byte(joinCSV(rows) + "\n")})
+		f := File{path.Join("summary/summary_"+in.Time, t.Title+".csv"), []byte(joinCSV(rows) + "\n")}
+		// a name that comes twice names one file: the last has it
+		out.Files = append(slices.DeleteFunc(out.Files, func(o File) bool { return o.Path == f.Path }), f)
 		out.Plain += "\n" + t.Title + "\n" + tabulate(rows) + "\n"
 	}
 	out.Warnings = b.warnings

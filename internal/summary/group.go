@@ -21,6 +21,7 @@ type group struct {
 	name    string
 	subsets []subset
 	pairs   bool // [dataset, metric] subsets
+	mixed   bool // both forms: never computed, but what is missing is said
 	metric  string
 	weights *py.Dict
 	exprs   map[string]*transform
@@ -66,10 +67,8 @@ func readGroup(d *py.Dict) (*group, *source.Diagnostic) {
 		}
 		return nil, source.Errorf(itemPos(subs, i), "a subset of summary group %q must be a name or [name, metric], not %s", g.name, py.Repr(it))
 	}
-	if strs > 0 && pairs > 0 {
-		return nil, source.Errorf(d.PosOf("subsets"), "summary group %q mixes names and [name, metric] pairs; it is left out of the table", g.name).WithHint("write all subsets in one form")
-	}
 	g.pairs = pairs > 0
+	g.mixed = g.pairs && strs > 0
 	w := d.Get("weights")
 	if py.Truth(w) {
 		if g.weights, ok = w.(*py.Dict); !ok {
@@ -118,6 +117,9 @@ func (b *board) addGroup(d *py.Dict) {
 		b.warnings = append(b.warnings, diag)
 		return
 	}
+	if g.mixed {
+		b.warnings = append(b.warnings, source.Errorf(d.PosOf("subsets"), "summary group %q mixes names and [name, metric] pairs; it is left out of the table", g.name).WithHint("write all subsets in one form"))
+	}
 	for _, model := range b.models {
 		b.groupFor(g, model)
 	}
@@ -143,7 +145,7 @@ func (b *board) groupFor(g *group, model string) {
 		var l []py.Value
 		var names []string
 		for _, s := range missing {
-			if g.pairs {
+			if s.metric != "" {
 				l = append(l, py.NewList(s.name, s.metric))
 				names = append(names, s.name+" "+s.metric)
 			} else {
@@ -153,6 +155,9 @@ func (b *board) groupFor(g *group, model string) {
 		}
 		b.raw[model].Set(g.name, py.DictOf("error", "missing metrics: "+py.Repr(py.NewList(l...))))
 		b.state[model][g.name] = cellState{Missing, "missing: " + strings.Join(names, ", ")}
+		return
+	}
+	if g.mixed {
 		return
 	}
 	parts, order, modes, ok := b.partsOf(g, model)
@@ -170,7 +175,7 @@ func (b *board) groupFor(g *group, model string) {
 			return
 		}
 		res.set(metric, x)
-		raw.Set(metric, x.v)
+		raw.Set(metric, x.python())
 	}
 	b.raw[model].Set(g.name, raw)
 	if old := parsed[g.name]; old != nil { // a group of this name, or a dataset: both add up
@@ -328,12 +333,14 @@ func (g *group) aggregate(parts []part) (score, *groupError) {
 	case g.weights != nil:
 		return g.weighted(parts)
 	case g.metric == ruleSum:
-		return score{v: sum(same), lin: linear(parts, func(int) float64 { return 1 })}, nil
+		whole := !slices.ContainsFunc(parts, func(p part) bool { return !p.x.whole })
+		return score{v: sum(same), whole: whole, lin: linear(parts, func(int) float64 { return 1 })}, nil
 	}
 	return score{v: sum(same) / n, lin: linear(parts, func(int) float64 { return 1 / n })}, nil
 }
 
-// weighted is Σ w·x over the weights that are not zero, divided by Σ of all.
+// weighted is Σ w·x over the weights that are not zero, divided by Σ of all
+// but for a sum.
 // Weights are by dataset@metric or, if one of those is unknown, by dataset.
 func (g *group) weighted(parts []part) (score, *groupError) {
 	index := map[string]int{}
@@ -355,7 +362,7 @@ func (g *group) weighted(parts []part) (score, *groupError) {
 			}
 		}
 	}
-	total, all := 0.0, 0.0
+	total, all, whole := 0.0, 0.0, g.metric == ruleSum
 	share := make([]float64, len(parts))
 	for _, e := range g.weights.Entries() {
 		w, ok := number(e.Val)
@@ -373,6 +380,12 @@ func (g *group) weighted(parts []part) (score, *groupError) {
 		}
 		total += parts[i].x.v * w
 		share[i] += w
+		if _, float := e.Val.(float64); float || !parts[i].x.whole {
+			whole = false
+		}
+	}
+	if g.metric == ruleSum {
+		all = 1
 	}
 	if all == 0 {
 		return score{}, &groupError{g.cfg.PosOf("weights"), "weights add up to zero"}
@@ -383,7 +396,7 @@ func (g *group) weighted(parts []part) (score, *groupError) {
 			used = append(used, p)
 		}
 	}
-	return score{v: total / all, lin: linear(used, func(i int) float64 { return share[indexOf(parts, used[i].key)] / all })}, nil
+	return score{v: total / all, whole: whole, lin: linear(used, func(i int) float64 { return share[indexOf(parts, used[i].key)] / all })}, nil
 }
 
 func indexOf(parts []part, key string) int {

@@ -252,3 +252,35 @@ func BenchmarkSummarize(b *testing.B) {
 		}
 	}
 }
+
+// Lines of the raw section as the original writes them.
+func TestRawGroups(t *testing.T) {
+	results := map[string]*py.Dict{
+		"x": py.DictOf("accuracy", 40), "y": py.DictOf("accuracy", 2), "z": py.DictOf("score", math.Inf(-1)),
+	}
+	for want, group := range map[string]*py.Dict{
+		"g: {'accuracy': 42, 'sum': 42}":                           py.DictOf("subsets", py.NewList("x", "y"), "sum", true),
+		"g: {'accuracy': 84, 'sum': 84}":                           py.DictOf("subsets", py.NewList("x", "y"), "sum", true, "weights", py.DictOf("x", 2, "y", 2)),
+		"g: {'accuracy': 21.0, 'sum': 21.0}":                       py.DictOf("subsets", py.NewList("x", "y"), "sum", true, "weights", py.DictOf("x", 0.5, "y", 0.5)),
+		"g: {'accuracy': 21.0, 'naive_average': 21.0}":             py.DictOf("subsets", py.NewList("x", "y")),
+		"g: {'score': nan, 'naive_average': nan}":                  py.DictOf("subsets", py.NewList("z"), "transforms", py.DictOf("z", "(x + 1) // 2")),
+		"g: {'error': \"missing metrics: ['n', ['y', 'score']]\"}": py.DictOf("subsets", py.NewList("x", "n", py.NewList("y", "score"))),
+	} {
+		group.Set("name", "g")
+		in := demo(group)
+		in.Result = func(m, d string) (*py.Dict, error) {
+			if m == "a" {
+				return results[d], nil
+			}
+			return nil, nil
+		}
+		out, err := Summarize(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(out.Files[0].Data); !strings.Contains(text, "\n"+want+"\n") {
+			i := strings.LastIndex(text, "\ng: ")
+			t.Errorf("no line %s, but%.80s", want, text[max(i, 0):])
+		}
+	}
+}

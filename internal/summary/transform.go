@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"sextant/internal/py"
 )
 
 // transform is a parsed expression in x, as summary groups have them:
@@ -353,14 +355,12 @@ func apply(op string, l, r expr) expr {
 		switch op {
 		case "/":
 			return a / b, nil
-		case "//":
-			return math.Floor(a / b), nil
-		default: // %, with the sign of the divisor
-			m := math.Mod(a, b)
-			if m != 0 && (m < 0) != (b < 0) {
-				m += b
+		default: // "//" and "%"
+			v, err := py.Binary(op, a, b)
+			if err != nil {
+				return 0, err
 			}
-			return m, nil
+			return v.(float64), nil
 		}
 	}
 }
