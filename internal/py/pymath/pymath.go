@@ -1,4 +1,4 @@
-// Package pymath gives exp, log, pow, sin and cos with the last bit right, and
+// Package pymath gives exp, log, pow and the functions of angles with the last bit right, and
 // the sums of math.fsum and NumPy.
 // Python's math module calls the C library, whose results (glibc) are the
 // correctly rounded ones but for about one in a thousand or fewer; Go's math
