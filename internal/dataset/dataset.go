@@ -49,7 +49,7 @@ type Loader func(ctx context.Context, args *py.Dict, src Source) (Data, error)
 type Source interface {
 	// ReadFile returns the content of name below the data root that path
 	// names (path as the config has it: "./data/siqa", "opencompass/siqa");
-	// name "" reads path itself.
+	// name "" reads path itself. Nobody writes to the bytes afterwards.
 	ReadFile(ctx context.Context, path, name string) ([]byte, error)
 	// Exists reports whether the file can be had without a download.
 	Exists(ctx context.Context, path, name string) bool

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"sextant/internal/py"
 	"sextant/internal/registry"
@@ -112,15 +113,19 @@ func pathArg(args *py.Dict) (string, error) {
 // textLines is Python's readlines in text mode: line ends \n, \r\n and \r, the
 // ends cut off, no line behind a final end.
 func textLines(b []byte) []string {
-	if len(b) == 0 {
+	s := textOf(b)
+	if s == "" {
 		return nil
 	}
-	s := string(b)
 	if strings.IndexByte(s, '\r') >= 0 {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	}
 	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 }
+
+// textOf is b as text, without a copy: what a Source returns is not written to
+// any more, and rows share the text of their file.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // lineErrorf is an error at line i (from 0) of a data file.
 func lineErrorf(name string, i int, format string, args ...any) error {
@@ -128,8 +133,8 @@ func lineErrorf(name string, i int, format string, args ...any) error {
 }
 
 // objectLine reads one JSON object.
-func objectLine(name string, i int, line string) (*py.Dict, error) {
-	v, err := py.LoadJSON([]byte(py.StripSpace(line)))
+func objectLine(r *py.JSONReader, name string, i int, line string) (*py.Dict, error) {
+	v, err := r.Load(py.StripSpace(line))
 	if err != nil {
 		return nil, lineErrorf(name, i, "%w", err)
 	}
@@ -156,9 +161,10 @@ func readJSONL(ctx context.Context, src Source, path, name string) (Table, error
 func objectLines(name string, b []byte) (Table, error) {
 	lines := textLines(b)
 	out := make(Table, len(lines))
+	r := new(py.JSONReader)
 	for i, l := range lines {
 		var err error
-		if out[i], err = objectLine(name, i, l); err != nil {
+		if out[i], err = objectLine(r, name, i, l); err != nil {
 			return nil, err
 		}
 	}

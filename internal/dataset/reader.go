@@ -143,8 +143,9 @@ func (r *reader) apply(data Data) (*Set, error) {
 // columns.
 func (r *reader) tag(t Table, subdivision string) Table {
 	t = sameColumns(t)
+	var sub py.Value = subdivision // one for all rows
 	for i, row := range t {
-		row.Set("subdivision", subdivision)
+		row.Set("subdivision", sub)
 		row.Set("idx", i)
 	}
 	return t

@@ -121,6 +121,8 @@ func (e *encoder) value(v Value) error {
 		return e.list(x, x.Items)
 	case *Dict:
 		return e.dict(x)
+	case *Stream:
+		return e.stream(x)
 	default:
 		if e.Default == nil {
 			return typeErr("Object of type %s is not JSON serializable", TypeName(v))

@@ -51,6 +51,17 @@ func LoadJSONLines(data []byte) ([]Value, error) {
 	return out, nil
 }
 
+// JSONReader reads one text after another as LoadJSONString does; objects read
+// by one reader share the text of their keys. The zero value is ready. Not
+// safe for concurrent use.
+type JSONReader struct{ d decoder }
+
+// Load reads one text.
+func (r *JSONReader) Load(text string) (Value, error) {
+	r.d.s, r.d.i, r.d.depth = text, 0, 0
+	return r.d.document()
+}
+
 type decoder struct {
 	s     string
 	i     int
