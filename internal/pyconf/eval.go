@@ -42,13 +42,13 @@ func (fr *frame) eval(x syntax.Expr) (py.Value, source.Pos, error) {
 		}
 		return s, fr.pos(x), err
 	case *syntax.List:
-		items, pos, err := fr.elements(x.Elts, x.Star)
+		items, pos, err := fr.elements(x.Elts, x.Star, true)
 		if err == nil {
 			err = fr.at(x, fr.in.charge(48+24*len(items)))
 		}
 		return &py.List{Items: items, Pos: pos, At: fr.pos(x)}, fr.pos(x), err
 	case *syntax.Tuple:
-		items, pos, err := fr.elements(x.Elts, x.Star)
+		items, pos, err := fr.elements(x.Elts, x.Star, true)
 		return &py.Tuple{Items: items, Pos: pos, At: fr.pos(x)}, fr.pos(x), err
 	case *syntax.Dict:
 		return fr.dictDisplay(x)
@@ -171,8 +171,9 @@ func (fr *frame) load(x *syntax.Name) (py.Value, source.Pos, error) {
 	return nil, 0, fr.undefined(x)
 }
 
-// elements evaluates the items of a display, unpacking stars.
-func (fr *frame) elements(xs []syntax.Expr, star bool) ([]py.Value, []source.Pos, error) {
+// elements evaluates the items of a display, unpacking stars; the message for
+// what cannot be unpacked is another one in a list or tuple.
+func (fr *frame) elements(xs []syntax.Expr, star bool, sequence ...bool) ([]py.Value, []source.Pos, error) {
 	items := make([]py.Value, 0, len(xs))
 	pos := make([]source.Pos, 0, len(xs))
 	for _, e := range xs {
@@ -180,6 +181,9 @@ func (fr *frame) elements(xs []syntax.Expr, star bool) ([]py.Value, []source.Pos
 			v, _, err := fr.eval(s.X)
 			if err != nil {
 				return nil, nil, err
+			}
+			if _, err := fr.iterate(v, s); err != nil && len(sequence) > 0 {
+				return nil, nil, fr.raise(s, "TypeError", "Value after * must be an iterable, not %s", py.TypeName(v))
 			}
 			if err := fr.each(v, s, func(v py.Value, p source.Pos) error {
 				items, pos = append(items, v), append(pos, p)

@@ -12,6 +12,7 @@ func init() {
 	newModule("itertools", map[string]py.Value{
 		"product": itProduct, "chain": chain, "repeat": itRepeat, "count": itCount, "islice": itIslice, "accumulate": itAccumulate,
 		"permutations": itPermutations, "combinations": itCombinations, "zip_longest": itZipLongest, "starmap": itStarmap, "cycle": itCycle,
+		"takewhile": itTakewhile, "dropwhile": itDropwhile, "filterfalse": itFilterfalse, "compress": itCompress, "pairwise": itPairwise, "groupby": itGroupby,
 	})
 	chainFrom = &method{name: "from_iterable", recv: chain, fn: func(c *callArgs) (py.Value, source.Pos, error) {
 		if err := c.between(1, 1); err != nil {

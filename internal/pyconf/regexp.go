@@ -129,6 +129,9 @@ func (c *callArgs) regexp(p *pattern, name string, a []py.Value) (v py.Value, _ 
 		si = 1
 	}
 	s, ok := a[si].(string)
+	if _, bytes := a[si].(py.Bytes); bytes {
+		return nil, 0, c.errorf("TypeError", "cannot use a string pattern on a bytes-like object")
+	}
 	if !ok {
 		return nil, 0, c.errorf("TypeError", "expected string or bytes-like object, got '%s'", py.TypeName(a[si]))
 	}
@@ -194,6 +197,11 @@ func (c *callArgs) regexpSub(p *pattern, repl py.Value, s string, limit int) (py
 	var out strings.Builder
 	last, n := 0, 0
 	text, isText := repl.(string)
+	if isText {
+		if err := p.p.CheckTemplate(text); err != nil {
+			return nil, 0, c.errorf("error", "%v", err)
+		}
+	}
 	for _, m := range p.p.FindIter(s) {
 		if limit > 0 && n == limit {
 			break

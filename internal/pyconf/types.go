@@ -2,6 +2,8 @@ package pyconf
 
 import (
 	"math/big"
+	"slices"
+	"strings"
 
 	"sextant/internal/py"
 	"sextant/internal/source"
@@ -76,6 +78,19 @@ func (c *callArgs) instance(v, class py.Value) (bool, error) {
 	switch t := class.(type) {
 	case *py.Tuple:
 		for _, o := range t.Items {
+			if ok, err := c.instance(v, o); ok || err != nil {
+				return ok, err
+			}
+		}
+		return false, nil
+	case *union:
+		for _, o := range t.of {
+			if o == nil {
+				if v == nil {
+					return true, nil
+				}
+				continue
+			}
 			if ok, err := c.instance(v, o); ok || err != nil {
 				return ok, err
 			}
@@ -238,4 +253,90 @@ func typeAttr(t *builtin, name string) (py.Value, bool) {
 		sub.args, sub.pos = c.args[1:], c.pos[1:]
 		return c.fr.apply(m, &sub)
 	}}, true
+}
+
+// union is int | str, and with None.
+type union struct{ of []py.Value }
+
+func (u *union) PyType() string { return "UnionType" }
+
+func (u *union) PyRepr() string {
+	parts := make([]string, len(u.of))
+	for i, t := range u.of {
+		switch x := t.(type) {
+		case nil:
+			parts[i] = "None"
+		case *builtin:
+			parts[i] = x.name
+		case *excClass:
+			parts[i] = x.name
+		}
+	}
+	return strings.Join(parts, " | ")
+}
+
+// PyEqual compares as sets.
+func (u *union) PyEqual(o py.Value) bool {
+	w, ok := o.(*union)
+	if !ok || len(w.of) != len(u.of) {
+		return false
+	}
+	for _, t := range w.of {
+		if !slices.Contains(u.of, t) {
+			return false
+		}
+	}
+	return true
+}
+
+// joinTypes is a | b where at least one of them is a type or a union.
+func joinTypes(op string, self, other py.Value, reflected bool) (py.Value, bool, error) {
+	if op != "|" {
+		return nil, false, nil
+	}
+	if reflected {
+		self, other = other, self
+	}
+	u := &union{}
+	for _, v := range []py.Value{self, other} {
+		of := []py.Value{v}
+		switch x := v.(type) {
+		case *union:
+			of = x.of
+		case *builtin:
+			if !x.typ {
+				return nil, false, nil
+			}
+		case *excClass, nil:
+		default:
+			return nil, false, nil
+		}
+		for _, t := range of {
+			if !slices.Contains(u.of, t) {
+				u.of = append(u.of, t)
+			}
+		}
+	}
+	if len(u.of) == 1 {
+		return u.of[0], true, nil
+	}
+	return u, true, nil
+}
+
+// PyBinary gives types the operator |.
+func (b *builtin) PyBinary(op string, other py.Value, reflected bool) (py.Value, bool, error) {
+	if !b.typ {
+		return nil, false, nil
+	}
+	return joinTypes(op, b, other, reflected)
+}
+
+// PyBinary gives exceptions the operator |.
+func (e *excClass) PyBinary(op string, other py.Value, reflected bool) (py.Value, bool, error) {
+	return joinTypes(op, e, other, reflected)
+}
+
+// PyBinary gives unions the operator |.
+func (u *union) PyBinary(op string, other py.Value, reflected bool) (py.Value, bool, error) {
+	return joinTypes(op, u, other, reflected)
 }

@@ -182,6 +182,13 @@ func (p *Pattern) replace(s string, count int, f func(*strings.Builder, []int)) 
 	return b.String()
 }
 
+// CheckTemplate is the mistake in a replacement template, which re.sub reports
+// though nothing matches.
+func (p *Pattern) CheckTemplate(template string) error {
+	_, err := p.template(template)
+	return err
+}
+
 // Expand is m.expand(template).
 func (m *Match) Expand(template string) (string, error) {
 	t, err := m.p.template(template)
