@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	Classes.Register(Class{New: simple("", accContamination)}, "AccContaminationEvaluator")
+	Classes.Register(Class{New: simple("", accContamination), Rows: true}, "AccContaminationEvaluator")
 }
 
 // accContamination is accuracy by how far a row is known to be in training

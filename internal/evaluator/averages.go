@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"math"
+	"slices"
 
 	"sextant/internal/py"
 )
@@ -15,12 +16,16 @@ func init() {
 
 // column is a numeric member of the prediction records.
 func column(in Input, name string) ([]float64, error) {
-	c, ok := in.Columns[name]
-	if !ok {
+	if in.Records == nil || !slices.Contains(in.Records.Keys(), name) {
 		return nil, py.Errorf("KeyError", "the predictions have no member %s: they were made by another inferencer than this evaluator is for", name)
 	}
-	out := make([]float64, len(c))
-	for i, v := range c {
+	out := make([]float64, in.Records.Len())
+	for i := range out {
+		rec, err := in.Records.At(i)
+		if err != nil {
+			return nil, err
+		}
+		v := rec.Get(name)
 		f, ok := number(v)
 		if !ok {
 			return nil, py.Errorf("TypeError", "%s of row %d is %s, not a number", name, i, py.TypeName(v))

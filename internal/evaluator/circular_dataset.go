@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	Classes.Register(Class{New: newCircularDataset}, "opencompass.datasets.circular.CircularEvaluator", "datasets.CircularEvaluator")
+	Classes.Register(Class{New: newCircularDataset, Rows: true}, "opencompass.datasets.circular.CircularEvaluator", "datasets.CircularEvaluator")
 }
 
 // newCircularDataset scores the circular variants of datasets: rows say in

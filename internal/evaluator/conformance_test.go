@@ -127,6 +127,46 @@ func items(v py.Value) []py.Value {
 	return nil
 }
 
+// arguments are records whose members are the columns that score was given.
+type arguments struct{ d *py.Dict }
+
+func (a arguments) Keys() (out []string) {
+	for _, k := range a.d.Keys() {
+		out = append(out, py.Str(k))
+	}
+	return out
+}
+
+func (a arguments) Len() (n int) {
+	for _, e := range a.d.Entries() {
+		n = max(n, len(items(e.Val)))
+	}
+	return n
+}
+
+func (a arguments) At(i int) (*py.Dict, error) {
+	out := py.NewDict()
+	for _, e := range a.d.Entries() {
+		l := items(e.Val)
+		if i >= len(l) {
+			return nil, py.Errorf("IndexError", "%s has %d elements", py.Str(e.Key), len(l))
+		}
+		out.Set(e.Key, l[i])
+	}
+	return out, nil
+}
+
+// collected is a value with all that it makes on the way.
+func collected(v py.Value) (py.Value, error) {
+	if r, ok := v.(*RowDetails); ok {
+		v = r.Stream()
+	}
+	if s, ok := v.(*py.Stream); ok {
+		return s.Collect()
+	}
+	return v, nil
+}
+
 func errClass(err error) string {
 	var e *py.Exception
 	if errors.As(err, &e) {
@@ -167,12 +207,11 @@ func TestConformanceEvaluators(t *testing.T) {
 			for _, e := range r.Dict("options").Entries() {
 				cfg.Set(e.Key, e.Val)
 			}
-			in := Input{Predictions: items(r.Get("predictions")), References: items(r.Get("references")), Columns: map[string][]py.Value{}}
+			in := Input{Predictions: items(r.Get("predictions")), References: items(r.Get("references"))}
 			oa := r.Dict("other_arguments")
 			in.Rows = table(oa.Get("test_set"))
-			in.Prompts = items(oa.Get("origin_prompt"))
-			for _, e := range oa.Entries() {
-				in.Columns[py.Str(e.Key)] = items(e.Val)
+			if oa.Len() > 0 {
+				in.Records = arguments{oa}
 			}
 			got, err := score(class, cfg, in)
 			good := false
@@ -250,7 +289,11 @@ func score(class Class, cfg *py.Dict, in Input) (py.Value, error) {
 	}
 	d := plainNumbers(res.Metrics)
 	if res.Details != nil {
-		d.Set("details", res.Details)
+		all, err := collected(res.Details)
+		if err != nil {
+			return nil, err
+		}
+		d.Set("details", all)
 	}
 	return d, nil
 }
@@ -325,7 +368,11 @@ func TestConformanceReplicas(t *testing.T) {
 		}
 		got := res.Metrics.Copy()
 		if res.Details != nil {
-			got.Set("details", res.Details)
+			all, err := collected(res.Details)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Set("details", all)
 		}
 		if !same(got, r.Get("result")) || !same(py.NewList(got.Keys()...), r.Get("keys_in_order")) {
 			if _, listed := acc["evaluate\t"+r.Str("case")]; !listed {
@@ -374,10 +421,7 @@ func TestConformanceAverages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := Input{Columns: map[string][]py.Value{}}
-		for _, e := range r.Dict("arguments").Entries() {
-			in.Columns[py.Str(e.Key)] = items(e.Val)
-		}
+		in := Input{Records: arguments{r.Dict("arguments")}}
 		got, err := score(class, py.DictOf("type", r.Str("evaluator")), in)
 		if r.Has("error") {
 			if errClass(err) != r.Str("error") {

@@ -28,19 +28,16 @@ func exactMatch(in Input) (Result, error) {
 		}
 		return out.(string), nil
 	}
-	details := py.NewList()
-	right := make([]bool, len(in.Predictions))
-	hits := 0
-	for i, p := range in.Predictions {
-		pred, err := text(p)
-		if err != nil {
-			return Result{}, err
+	row := func(i int) (pred string, answers *py.List, right bool, err error) {
+		if pred, err = text(in.Predictions[i]); err != nil {
+			return
 		}
 		refs, ok := in.References[i].(*py.List)
 		if !ok {
-			return Result{}, py.Errorf("TypeError", "reference %d must be a list of answers, not %s", i, py.TypeName(in.References[i]))
+			return pred, nil, false, py.Errorf("TypeError", "reference %d must be a list of answers, not %s", i, py.TypeName(in.References[i]))
 		}
-		answers, seen := py.NewList(), map[string]bool{}
+		seen := map[string]bool{}
+		answers = py.NewList()
 		add := func(s string) {
 			if !seen[s] {
 				seen[s] = true
@@ -50,17 +47,28 @@ func exactMatch(in Input) (Result, error) {
 		for _, a := range refs.Items {
 			s, err := text(a)
 			if err != nil {
-				return Result{}, err
+				return pred, nil, false, err
 			}
 			add(a.(string))
 			add(s)
 		}
-		right[i] = seen[pred]
+		return pred, answers, seen[pred], nil
+	}
+	right := make([]bool, len(in.Predictions))
+	hits := 0
+	for i := range in.Predictions {
+		var err error
+		if _, _, right[i], err = row(i); err != nil {
+			return Result{}, err
+		}
 		if right[i] {
 			hits++
 		}
-		details.Items = append(details.Items, py.DictOf("pred", pred, "answer", answers, "correct", right[i]))
 	}
+	details := &RowDetails{Len: len(right), List: true, Row: func(i int) (*py.Dict, error) {
+		pred, answers, ok, err := row(i)
+		return py.DictOf("pred", pred, "answer", answers, "correct", ok), err
+	}}
 	r, err := ratio(float64(hits), float64(len(in.Predictions)))
 	return Result{Metrics: py.DictOf("score", r*100), Details: details, Correct: right}, err
 }

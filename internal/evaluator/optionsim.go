@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	Classes.Register(Class{New: newOptionSim}, "OptionSimAccEvaluator")
+	Classes.Register(Class{New: newOptionSim, Rows: true}, "OptionSimAccEvaluator")
 }
 
 // optionSim reads which option an answer means: its letter, else what
@@ -63,7 +63,7 @@ func (e *optionSim) evaluate(in Input) (Result, error) {
 	if n != len(in.References) {
 		return Result{}, py.Errorf("AssertionError", "")
 	}
-	right, details := make([]bool, n), py.NewDict()
+	right, letters := make([]bool, n), make([]string, n)
 	hits := 0
 	for i, p := range in.Predictions {
 		pred, ok := p.(string)
@@ -77,11 +77,14 @@ func (e *optionSim) evaluate(in Input) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
+		letters[i] = parsed
 		if right[i] = py.Equal(parsed, in.References[i]); right[i] {
 			hits++
 		}
-		details.Set(py.Str(i), py.DictOf("pred", p, "parsed", parsed, "refr", in.References[i], "correct", right[i]))
 	}
+	details := &RowDetails{Len: n, Row: func(i int) (*py.Dict, error) {
+		return py.DictOf("pred", in.Predictions[i], "parsed", letters[i], "refr", in.References[i], "correct", right[i]), nil
+	}}
 	r, err := ratio(float64(hits), float64(n))
 	return Result{Metrics: py.DictOf("accuracy", r*100), Details: details, Correct: right}, err
 }

@@ -3,8 +3,7 @@ package evaluator
 import (
 	"context"
 	"fmt"
-	"sort"
-	"strings"
+	"slices"
 
 	"sextant/internal/dataset"
 	"sextant/internal/postprocess"
@@ -63,8 +62,12 @@ func Run(ctx context.Context, j Job) (Result, error) {
 			k = j.Set.K
 		}
 	}
-	if j.Input.Prompts == nil { // records of a loglikelihood or a perplexity
-		j.Input.Prompts = make([]py.Value, len(j.Input.Predictions))
+	if j.Input.Records == nil {
+		none := make(RecordList, len(j.Input.Predictions))
+		for i := range none {
+			none[i] = py.NewDict()
+		}
+		j.Input.Records = none
 	}
 	res, err := Replicas(ctx, ev, j.Input, n, k, post)
 	if err != nil {
@@ -74,7 +77,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	case !j.Details:
 		res.Details = nil
 	case res.Details == nil:
-		if d := FormatDetails(j.Input); d != nil {
+		if d := FormatDetails(j.Input); d != nil { // no nil pointer in an interface
 			res.Details = d
 		}
 	}
@@ -131,12 +134,16 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 	out.Counts.Total = total
 	metrics := py.NewDict() // name → *py.List over replicas
 	var last *py.Dict
-	var details []detail
+	var all gathered
 	var correct, lastCorrect []bool
 	judged := true
 	// records that hold a number and no answer at all, as PPLOnlyInferencer's,
 	// leave nothing to read
-	answers := in.Columns == nil || in.Columns["prediction"] != nil
+	answers := true
+	if in.Records != nil {
+		keys := in.Records.Keys()
+		answers = len(keys) == 0 || slices.Contains(keys, "prediction")
+	}
 	for r := 0; r < n; r++ {
 		part, rows := replica(in, r*size, (r+1)*size)
 		out.Counts.Failed += size - len(rows)
@@ -173,26 +180,17 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 			}
 			l.Items = append(l.Items, e.Val)
 		}
-		ds := detailList(res.Details)
-		if n > 1 && len(ds) > 0 && len(ds) < len(rows) {
-			return Result{}, py.Errorf("AssertionError", "the evaluator gave %d details for the %d rows of a replica", len(ds), len(rows))
+		ds := rowDetails(res)
+		if n > 1 && ds.Len > 0 && ds.Len < len(rows) {
+			return Result{}, py.Errorf("AssertionError", "the evaluator gave %d details for the %d rows of a replica", ds.Len, len(rows))
 		}
-		for i, d := range ds {
-			if i >= len(rows) {
-				break // more details than rows: the rest belongs to nothing
-			}
-			details = append(details, detail{rows[i], d})
-		}
-		lastCorrect = res.Correct
-		if lastCorrect == nil {
-			lastCorrect = flags(ds, len(rows))
-		}
-		if lastCorrect == nil && len(rows) > 0 {
+		all.add(ds, rows)
+		if lastCorrect = ds.correct(len(rows)); lastCorrect == nil && len(rows) > 0 {
 			judged = false
 		}
 		correct = append(correct, lastCorrect...)
 	}
-	if len(details) == 0 {
+	if len(all.rows) == 0 {
 		out.Metrics = plainNumbers(last)
 		out.Correct = lastCorrect
 		return out, nil
@@ -201,12 +199,7 @@ func Replicas(ctx context.Context, ev Evaluator, in Input, n int, ks []int, post
 		out.Correct = correct
 	}
 	out.Metrics = average(metrics, n)
-	return out, join(&out, in, details, n, ks)
-}
-
-type detail struct {
-	row  int
-	dict *py.Dict
+	return out, join(&out, in, &all, n, ks)
 }
 
 // replica is the part of the input from row lo to hi without failed rows, and
@@ -230,18 +223,29 @@ func replica(in Input, lo, hi int) (Input, []int) {
 		}
 		return out
 	}
-	out := Input{Predictions: pick(in.Predictions), References: pick(in.References), Prompts: pick(in.Prompts), Keys: in.Keys, OutPath: in.OutPath}
+	out := Input{Predictions: pick(in.Predictions), References: pick(in.References), OutPath: in.OutPath}
 	if in.Rows != nil {
 		for _, r := range rows {
 			out.Rows = append(out.Rows, in.Rows[r])
 		}
 	}
-	out.Columns = make(map[string][]py.Value, len(in.Columns))
-	for name, c := range in.Columns {
-		out.Columns[name] = pick(c)
+	if in.Name != nil {
+		out.Name = func(i int) string { return in.Name(rows[i]) }
+	}
+	if in.Records != nil {
+		out.Records = picked{in.Records, rows}
 	}
 	return out, rows
 }
+
+// picked are the records of some rows.
+type picked struct {
+	Records
+	rows []int
+}
+
+func (p picked) Len() int                   { return len(p.rows) }
+func (p picked) At(i int) (*py.Dict, error) { return p.Records.At(p.rows[i]) }
 
 // unreadable says that no answer was read from a text.
 func unreadable(p py.Value) bool {
@@ -254,54 +258,6 @@ func unreadable(p py.Value) bool {
 		return x.Len() == 0
 	}
 	return false
-}
-
-// detailList is what an evaluator gave as details, row by row.
-func detailList(v py.Value) []*py.Dict {
-	var items []py.Value
-	switch x := v.(type) {
-	case *py.List:
-		items = x.Items
-	case *py.Dict:
-		for _, e := range x.Entries() {
-			items = append(items, e.Val)
-		}
-	}
-	out := make([]*py.Dict, len(items))
-	for i, it := range items {
-		d, ok := it.(*py.Dict)
-		if !ok {
-			d = py.DictOf("detail", it)
-		}
-		out[i] = d
-	}
-	return out
-}
-
-// verdict is what is said in a detail: the first of its three names that is there.
-func verdict(d *py.Dict) (right, ok bool) {
-	for _, k := range []string{"correct", "is_correct", "cascade_correct"} {
-		if v := d.Get(k); v != nil {
-			return py.Truth(v), true
-		}
-	}
-	return false, false
-}
-
-// flags are the verdicts of all rows, nil unless there is one for each.
-func flags(ds []*py.Dict, rows int) []bool {
-	if len(ds) != rows {
-		return nil
-	}
-	out := make([]bool, rows)
-	for i, d := range ds {
-		right, ok := verdict(d)
-		if !ok {
-			return nil
-		}
-		out[i] = right
-	}
-	return out
 }
 
 func plainNumbers(m *py.Dict) *py.Dict {
@@ -371,198 +327,4 @@ func number(v py.Value) (float64, bool) {
 		return 0, true
 	}
 	return 0, false
-}
-
-var thresholds = []float64{0, 0.25, 0.5, 0.75, 1}
-
-// join groups the details of each question's replicas and computes G-Pass.
-func join(out *Result, in Input, details []detail, n int, ks []int) error {
-	type group struct {
-		name    string
-		members []*py.Dict
-		lost    int // replicas in which the model failed on it
-	}
-	var groups []*group
-	byName := map[string]*group{}
-	name := func(row int) string {
-		r := in.Rows[row]
-		return py.Str(r.Get("subdivision")) + "_" + py.Str(r.Get("idx"))
-	}
-	for _, d := range details {
-		if d.row >= len(in.Rows) {
-			continue
-		}
-		g := byName[name(d.row)]
-		if g == nil {
-			g = &group{name: name(d.row)}
-			byName[g.name] = g
-			groups = append(groups, g)
-		}
-		g.members = append(g.members, d.dict)
-	}
-	for i, f := range in.Failed {
-		if f != "" && i < len(in.Rows) {
-			if g := byName[name(i)]; g != nil {
-				g.lost++
-			}
-		}
-	}
-	maxK := 0
-	for _, k := range ks {
-		maxK = max(maxK, k)
-	}
-	flagged := false
-	for _, g := range groups {
-		if len(g.members)+g.lost != n {
-			return py.Errorf("AssertionError", "question %s has %d details where there are %d replicas", g.name, len(g.members), n)
-		}
-		for _, m := range g.members {
-			_, ok := verdict(m)
-			flagged = flagged || ok
-		}
-	}
-	passes := flagged && n > 1 && maxK > 1
-	sums := map[string][]float64{} // by "subdivision/metric" and by metric
-	var names, metricNames []string
-	list := py.NewList()
-	for _, g := range groups {
-		o := py.DictOf("example_abbr", g.name)
-		if passes && g.lost == 0 {
-			c := 0
-			for _, m := range g.members {
-				if right, _ := verdict(m); right {
-					c++
-				}
-			}
-			sub, _, _ := strings.Cut(g.name, "_")
-			if _, ok := sums[sub+"/"]; !ok {
-				sums[sub+"/"] = nil
-				names = append(names, sub)
-			}
-			put := func(metric string, v float64) {
-				o.Set(metric, v)
-				if _, ok := sums[metric]; !ok {
-					metricNames = append(metricNames, metric)
-				}
-				sums[metric] = append(sums[metric], v)
-				sums[sub+"/"+metric] = append(sums[sub+"/"+metric], v)
-			}
-			for _, k := range ks {
-				for _, t := range thresholds {
-					put(fmt.Sprintf("G-Pass@%d_%s", k, py.FormatFloat(t)), GPass(n, c, k, t))
-				}
-				put(fmt.Sprintf("mG-Pass@%d", k), MGPass(n, c, k))
-			}
-		}
-		for _, m := range g.members {
-			for _, e := range m.Entries() {
-				if e.Key == "predictions" {
-					continue // lost in the original too
-				}
-				l, _ := o.Get(e.Key).(*py.List)
-				if l == nil {
-					l = py.NewList()
-					o.Set(e.Key, l)
-				}
-				v := e.Val
-				if x, ok := v.(NumPy); ok {
-					v = x.V
-				}
-				l.Items = append(l.Items, v)
-			}
-		}
-		list.Items = append(list.Items, o)
-	}
-	sort.Strings(names)
-	for _, prefix := range append(addSlash(names), "") {
-		for _, m := range metricNames {
-			out.Metrics.Set(prefix+m, mean(sums[prefix+m])*100)
-		}
-	}
-	out.Details = list
-	return nil
-}
-
-func addSlash(l []string) []string {
-	out := make([]string, len(l))
-	for i, s := range l {
-		out[i] = s + "/"
-	}
-	return out
-}
-
-// FormatDetails makes details of the records where an evaluator gives none;
-// nil where the records lack what they are made of.
-func FormatDetails(in Input) py.Value {
-	if in.References == nil {
-		return nil
-	}
-	kind := "GEN"
-	for k := range in.Columns {
-		if strings.HasPrefix(k, "label:") {
-			kind = "PPL"
-		}
-	}
-	prompts := in.Columns["origin_prompt"]
-	if kind == "GEN" && prompts == nil {
-		return nil
-	}
-	out := py.DictOf("type", kind)
-	for i := range in.Predictions {
-		d := py.NewDict()
-		failed := in.Failed != nil && in.Failed[i] != ""
-		pred, ref := py.Str(in.Predictions[i]), py.Str(in.References[i])
-		if kind == "PPL" {
-			d.Set("origin_prediction", originPrediction(in, i))
-			d.Set("predictions", pred)
-			d.Set("references", ref)
-			d.Set("correct", pred == ref && !failed)
-		} else {
-			d.Set("prompt", prompts[i])
-			var origin py.Value
-			if c := in.Columns["prediction"]; c != nil {
-				origin = c[i]
-			}
-			d.Set("origin_prediction", origin)
-			d.Set("predictions", pred)
-			d.Set("references", ref)
-		}
-		if failed {
-			d.Set("predictions", nil)
-			d.Set("error", in.Failed[i])
-		}
-		out.Set(py.Str(i), d)
-	}
-	return out
-}
-
-// originPrediction is a scoring record without examples and prediction, its
-// labels at the end and without their inputs.
-func originPrediction(in Input, i int) *py.Dict {
-	o, labels := py.NewDict(), py.NewDict()
-	keys := in.Keys
-	if keys == nil {
-		for k := range in.Columns {
-			keys = append(keys, k)
-		}
-		sort.Strings(keys)
-	}
-	for _, k := range keys {
-		v := in.Columns[k][i]
-		if v == nil || k == "in-context examples" || k == "prediction" {
-			continue
-		}
-		d, ok := v.(*py.Dict)
-		if !ok || !strings.HasPrefix(k, "label:") {
-			o.Set(k, v)
-			continue
-		}
-		d = d.Copy()
-		d.Delete("testing input")
-		labels.Set(strings.ReplaceAll(k, "label: ", ""), d)
-	}
-	for _, e := range labels.Entries() {
-		o.Set(e.Key, e.Val)
-	}
-	return o
 }

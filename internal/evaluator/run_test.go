@@ -28,11 +28,25 @@ func texts(s ...string) []py.Value {
 	return out
 }
 
+// records are those whose members are the given columns, in the given order.
+func records(names []string, columns ...[]py.Value) RecordList {
+	var out RecordList
+	for c, name := range names {
+		for i, v := range columns[c] {
+			if i == len(out) {
+				out = append(out, py.NewDict())
+			}
+			out[i].Set(name, v)
+		}
+	}
+	return out
+}
+
 func TestFailedAndUnreadRowsAreCounted(t *testing.T) {
 	t.Parallel()
 	s := set(4, 1)
 	in := Input{Predictions: texts("A", "", "", "B"), References: texts("A", "A", "A", "A"), Rows: s.Test, Failed: []string{"", "", "content_filter: no", ""},
-		Columns: map[string][]py.Value{"origin_prompt": texts("p", "q", "r", "s"), "prediction": texts("So A", "?", "", "So B")}}
+		Records: records([]string{"origin_prompt", "prediction"}, texts("p", "q", "r", "s"), texts("So A", "?", "", "So B"))}
 	in.Predictions[2] = nil
 	res, err := Run(context.Background(), Job{Abbr: "toy", Cfg: py.DictOf("type", "AccEvaluator"), Set: s, Input: in, Details: true})
 	if err != nil {
@@ -60,14 +74,14 @@ func TestFailedAndUnreadRowsAreCounted(t *testing.T) {
 func TestDetailsOfScoringRecords(t *testing.T) {
 	t.Parallel()
 	label := func(ppl float64) py.Value { return py.DictOf("testing input", "t", "prompt", "p", "PPL", ppl) }
-	in := Input{Predictions: []py.Value{1}, References: texts("1"), Keys: []string{"in-context examples", "origin_prompt", "label: 1", "label: 2", "prediction", "gold"},
-		Columns: map[string][]py.Value{"in-context examples": texts(""), "origin_prompt": texts("o"), "label: 1": {label(1.5)}, "label: 2": {label(2.5)}, "prediction": {1}, "gold": texts("1")}}
+	rec := py.DictOf("in-context examples", "", "origin_prompt", "o", "label: 1", label(1.5), "label: 2", label(2.5), "prediction", 1, "gold", "1")
+	in := Input{Predictions: []py.Value{1}, References: texts("1"), Records: RecordList{rec}}
 	want := "{'type': 'PPL', '0': {'origin_prediction': {'origin_prompt': 'o', 'gold': '1', '1': {'prompt': 'p', 'PPL': 1.5}, '2': {'prompt': 'p', 'PPL': 2.5}}, " +
 		"'predictions': '1', 'references': '1', 'correct': True}}"
 	if got := py.Repr(FormatDetails(in)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if !in.Columns["label: 1"][0].(*py.Dict).Has("testing input") {
+	if !rec.Dict("label: 1").Has("testing input") {
 		t.Error("the record itself was changed")
 	}
 }
@@ -75,7 +89,7 @@ func TestDetailsOfScoringRecords(t *testing.T) {
 func TestReplicasWithFailures(t *testing.T) {
 	t.Parallel()
 	s := set(2, 2)
-	in := Input{Predictions: texts("A", "A", "A", "A"), References: texts("A", "B", "A", "B"), Rows: s.Test, Prompts: texts("p", "q", "p", "q"), Failed: []string{"", "", "", "timeout"}}
+	in := Input{Predictions: texts("A", "A", "A", "A"), References: texts("A", "B", "A", "B"), Rows: s.Test, Records: records([]string{"origin_prompt"}, texts("p", "q", "p", "q")), Failed: []string{"", "", "", "timeout"}}
 	res, err := Run(context.Background(), Job{Cfg: py.DictOf("type", "AccwithDetailsEvaluator"), Set: s, Input: in, Details: true})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +146,7 @@ func accuracyEvaluator(t *testing.T) Evaluator {
 
 func TestRecordsWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	in := Input{Predictions: make([]py.Value, 2), Rows: set(2, 1).Test, Columns: map[string][]py.Value{"ppl": {1.0, 2.0}}}
+	in := Input{Predictions: make([]py.Value, 2), Rows: set(2, 1).Test, Records: records([]string{"ppl"}, []py.Value{1.0, 2.0})}
 	res, err := Run(context.Background(), Job{Cfg: py.DictOf("type", "AveragePPLEvaluator"), Set: set(2, 1), Input: in})
 	if want := (Counts{Total: 2, Scored: 2}); err != nil || res.Counts != want || res.Metrics.Get("average_ppl") != 1.5 {
 		t.Errorf("%s, %+v, %v", py.Repr(res.Metrics), res.Counts, err)

@@ -273,7 +273,7 @@ func (g *golden) eval(ds *py.Dict, set *dataset.Set, recs []infer.Record) {
 		g.f.missing++
 		return
 	}
-	in := evaluator.Input{Rows: set.Test, Columns: map[string][]py.Value{}, References: make([]py.Value, len(set.Test))}
+	in := evaluator.Input{Rows: set.Test, References: make([]py.Value, len(set.Test))}
 	gold := make([]string, len(set.Test))
 	for i, row := range set.Test {
 		in.References[i] = row.Get(set.Output)
@@ -283,18 +283,16 @@ func (g *golden) eval(ds *py.Dict, set *dataset.Set, recs []infer.Record) {
 		}
 		gold[i] = py.Str(v)
 	}
+	var held evaluator.RecordList
 	for i, r := range recs {
 		p := r.Data.Get("prediction")
 		if r.Data.Has("origin_prompt") && !r.Data.Has("in-context examples") {
 			p = strings.NewReplacer("{g}", gold[i], "{n}", gold[(i+1)%len(gold)]).Replace(answers[i%len(answers)])
 		}
 		in.Predictions = append(in.Predictions, p)
-		in.Prompts = append(in.Prompts, r.Data.Get("origin_prompt"))
-		for _, e := range r.Data.Entries() {
-			k := py.Str(e.Key)
-			in.Columns[k] = append(in.Columns[k], e.Val)
-		}
+		held = append(held, r.Data)
 	}
+	in.Records = held
 	for key, vals := range map[string][]py.Value{"dataset_postprocessor": in.References, "pred_postprocessor": in.Predictions} {
 		pp := ecfg.Dict(key)
 		if pp == nil {

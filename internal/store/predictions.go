@@ -39,6 +39,7 @@ type Predictions struct {
 
 	u    *union
 	rows []infer.Record
+	buf  []byte // of At
 }
 
 // Predictions opens the answers to a dataset. Our own records count before
@@ -145,6 +146,18 @@ func (p *Predictions) All() iter.Seq2[infer.Record, error] {
 			yield(infer.Record{}, err)
 		}
 	}
+}
+
+// At reads the record of row i. Not safe for concurrent use.
+func (p *Predictions) At(i int) (infer.Record, error) {
+	if p.u == nil {
+		return p.rows[i], nil
+	}
+	l, err := p.u.at(i, &p.buf)
+	if err != nil {
+		return infer.Record{}, err
+	}
+	return l.record()
 }
 
 // Close closes the files.

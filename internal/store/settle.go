@@ -424,20 +424,28 @@ func (r *Run) writeRecords(modelAbbr, dataset string, u *union) (digest, error) 
 // each calls fn with the line of every row, in row order.
 func (u *union) each(fn func(*rawLine) error) error {
 	var buf []byte
-	for _, at := range u.rows {
-		var err error
-		if buf, err = u.recs.line(at, buf); err != nil {
-			return err
-		}
-		l, err := parseLine(buf[:len(buf)-1])
+	for i := range u.rows {
+		l, err := u.at(i, &buf)
 		if err != nil {
-			return fmt.Errorf("%s changed while it was read: %w", u.recs.files[at.file].path, err)
+			return err
 		}
 		if err := fn(&l); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// at reads the line of row i into buf, which the line points into.
+func (u *union) at(i int, buf *[]byte) (l rawLine, err error) {
+	at := u.rows[i]
+	if *buf, err = u.recs.line(at, *buf); err != nil {
+		return l, err
+	}
+	if l, err = parseLine((*buf)[:len(*buf)-1]); err != nil {
+		return l, fmt.Errorf("%s changed while it was read: %w", u.recs.files[at.file].path, err)
+	}
+	return l, nil
 }
 
 // writeShaped writes predictions/<model>/<dataset>.json as OpenCompass does:

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sextant/internal/dataset"
@@ -81,20 +83,19 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 			})
 		}
 	}
-	in, err := evalInput(set, preds)
+	class, err := evaluator.Lookup(ecfg.Dict("evaluator"))
 	if err != nil {
 		return out, err
 	}
-	if err := nothingAnswered(in); err != nil {
-		return out, err
-	}
-	if err := x.extract(ecfg, m, in); err != nil {
+	in, err := x.evalInput(set, preds, ecfg, m, class.Rows)
+	if err != nil {
 		return out, err
 	}
 	in.OutPath = x.d.Run.ResultsPath(x.m.ModelAbbr, u.Abbr)
 	in.OutPath = in.OutPath[:len(in.OutPath)-len(".json")]
 	res, err := evaluator.Run(ctx, evaluator.Job{
-		Abbr: u.Abbr, Cfg: ecfg.Dict("evaluator"), Set: set, Input: *in, Details: x.m.Options.DumpDetails,
+		Abbr: u.Abbr, Cfg: ecfg.Dict("evaluator"), Set: &dataset.Set{Abbr: set.Abbr, Output: set.Output, N: set.N, K: set.K},
+		Input: *in, Details: x.m.Options.DumpDetails,
 	})
 	if err != nil {
 		return out, err
@@ -119,52 +120,82 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 	return out, nil
 }
 
-// evalInput reads the records of a dataset in row order.
-func evalInput(set *dataset.Set, preds *store.Predictions) (*evaluator.Input, error) {
+// evalInput reads the records of a dataset in row order and extracts the
+// answers as they come, by the model's postprocessor and then the dataset's.
+// What is held of a row is its answer and its reference; evaluators and details
+// read records again. It takes the rows out of set, which keep the data file in
+// memory, unless the evaluator wants them.
+func (x *executor) evalInput(set *dataset.Set, preds *store.Predictions, ecfg, m *py.Dict, rows bool) (*evaluator.Input, error) {
 	n := preds.Total
 	if n != len(set.Test) {
 		return nil, &Failure{Kind: KindConfig, Message: fmt.Sprintf("there are %d predictions for %d rows of dataset %s", n, len(set.Test), set.Abbr),
 			Hint: "they were made with another test_range or another version of the data: infer again"}
 	}
-	answered := false
-	in := &evaluator.Input{Predictions: make([]py.Value, 0, n), Rows: set.Test, Failed: make([]string, n), Columns: map[string][]py.Value{}}
+	in := &evaluator.Input{Predictions: make([]py.Value, 0, n), Failed: make([]string, n)}
+	if set.Output != "" {
+		in.References = make([]py.Value, n)
+		for i, row := range set.Test {
+			in.References[i] = detach(row.Get(set.Output))
+		}
+	}
+	if rows {
+		in.Rows = set.Test
+	} else {
+		in.Name = rowNames(set.Test)
+	}
+	set.Test, set.Train = nil, nil
+	ofReferences, err := x.extraction("dataset_postprocessor", ecfg.Dict("dataset_postprocessor"))
+	if err != nil {
+		return nil, err
+	}
+	ofModel := m.Dict("pred_postprocessor")
+	if ofModel != nil && !ofModel.Has("type") {
+		ofModel = nil
+	}
+	byModel, err := x.extraction("pred_postprocessor of model "+spec.ModelAbbr(m), ofModel)
+	if err != nil {
+		return nil, err
+	}
+	byDataset, err := x.extraction("pred_postprocessor", ecfg.Dict("pred_postprocessor"))
+	if err != nil {
+		return nil, err
+	}
+	answered, none := false, []int(nil)
+	recs := &records{preds: preds}
 	for rec, err := range preds.All() {
 		if err != nil {
 			return nil, err
 		}
 		i := len(in.Predictions)
-		in.Predictions = append(in.Predictions, rec.Data.Get("prediction"))
+		p := rec.Data.Get("prediction")
 		if rec.State == infer.Failed {
 			in.Failed[i] = cmp.Or(rec.Error, "the model gave no answer, and no reason is on record")
-		} else if in.Predictions[i] != nil {
+		} else if p == nil {
+			none = append(none, i)
+		} else {
 			answered = true
+			p = byDataset.apply(i, byModel.apply(i, p))
 		}
-		for _, e := range rec.Data.Entries() {
-			k, ok := e.Key.(string)
-			if !ok {
-				continue
-			}
-			col := in.Columns[k]
-			if col == nil {
-				col = make([]py.Value, n)
-				in.Columns[k] = col
-				in.Keys = append(in.Keys, k)
-			}
-			col[i] = e.Val
-		}
+		in.Predictions = append(in.Predictions, detach(p))
+		recs.learn(rec.Data)
 	}
+	in.Records = recs
 	// Inferencers that give a number and no text have no predictions at all;
 	// where others have one, a row without is no answer.
-	for i, p := range in.Predictions {
-		if answered && p == nil && in.Failed[i] == "" {
+	for _, i := range none {
+		if answered {
 			in.Failed[i] = "the record has no prediction"
 		}
 	}
-	in.Prompts = in.Columns["origin_prompt"]
-	if set.Output != "" {
-		in.References = make([]py.Value, n)
-		for i, row := range set.Test {
-			in.References[i] = row.Get(set.Output)
+	if err := nothingAnswered(in); err != nil {
+		return nil, err
+	}
+	for i, v := range in.References {
+		in.References[i] = ofReferences.apply(i, v)
+	}
+	for _, e := range []*extraction{ofReferences, byModel, byDataset} {
+		if err := e.failed(); err != nil {
+			return nil, err
 		}
 	}
 	return in, nil
@@ -186,71 +217,128 @@ func nothingAnswered(in *evaluator.Input) error {
 		Hint:    "once the cause is gone, ask them again with -r and --retry-failed"}
 }
 
-// extract applies the postprocessors: to references dataset_postprocessor, to
-// predictions first the model's, then the dataset's.
-func (x *executor) extract(ecfg, m *py.Dict, in *evaluator.Input) error {
-	if pp := ecfg.Dict("dataset_postprocessor"); pp != nil {
-		if err := x.postprocessAll(pp, in.References, nil); err != nil {
-			return fmt.Errorf("dataset_postprocessor: %w", err)
-		}
-	}
-	if pp := m.Dict("pred_postprocessor"); pp != nil && pp.Has("type") {
-		if err := x.postprocessAll(pp, in.Predictions, in.Failed); err != nil {
-			return fmt.Errorf("pred_postprocessor of model %s: %w", spec.ModelAbbr(m), err)
-		}
-	}
-	if pp := ecfg.Dict("pred_postprocessor"); pp != nil {
-		if err := x.postprocessAll(pp, in.Predictions, in.Failed); err != nil {
-			return fmt.Errorf("pred_postprocessor: %w", err)
-		}
-	}
-	return nil
+// extraction applies one postprocessor to values as they come; nil leaves them
+// as they are.
+type extraction struct {
+	what, name string
+	fn         postprocess.Func
+	kw         *py.Dict
+	log        *slog.Logger
+	tried, bad int
 }
 
-// postprocessAll applies a postprocessor to each value, or to each element of
-// a value that is a list. failed is nil for references; predictions of rows
-// that failed, and those that are none, are left alone. A value that the
-// postprocessor cannot take becomes the empty text, which counts as unscored.
-func (x *executor) postprocessAll(pp *py.Dict, vals []py.Value, failed []string) error {
+// extraction makes what applies the postprocessor pp, nil for none.
+func (x *executor) extraction(what string, pp *py.Dict) (*extraction, error) {
+	if pp == nil {
+		return nil, nil
+	}
 	fn, err := postprocess.Functions.Lookup(pp.Str("type"))
 	if err != nil {
-		return Unknown(pp, err)
+		return nil, fmt.Errorf("%s: %w", what, Unknown(pp, err))
 	}
 	kw := pp.Copy()
 	kw.Delete("type")
-	tried, bad := 0, 0
-	apply := func(i int, v py.Value) py.Value {
-		tried++
-		out, err := fn(text(v), kw)
-		if err != nil {
-			if bad++; bad <= 3 {
-				x.d.Log.Warn("answer could not be read", "row", i, "postprocessor", pp.Str("type"), "error", err)
-			}
-			return ""
+	return &extraction{what: what, name: pp.Str("type"), fn: fn, kw: kw, log: x.d.Log}, nil
+}
+
+// apply extracts from a value, or from each element of a value that is a list.
+// A value that the postprocessor cannot take becomes the empty text, which
+// counts as unscored.
+func (e *extraction) apply(row int, v py.Value) py.Value {
+	if e == nil {
+		return v
+	}
+	l, ok := v.(*py.List)
+	if !ok {
+		return e.one(row, v)
+	}
+	out := &py.List{Items: make([]py.Value, len(l.Items))}
+	for j, it := range l.Items {
+		out.Items[j] = e.one(row, it)
+	}
+	return out
+}
+
+func (e *extraction) one(row int, v py.Value) py.Value {
+	e.tried++
+	out, err := e.fn(text(v), e.kw)
+	if err == nil {
+		return out
+	}
+	if e.bad++; e.bad <= 3 {
+		e.log.Warn("answer could not be read", "row", row, "postprocessor", e.name, "error", err)
+	}
+	return ""
+}
+
+// failed is an error when the postprocessor could take no value at all.
+func (e *extraction) failed() error {
+	if e == nil || e.bad == 0 || e.bad < e.tried {
+		return nil
+	}
+	return fmt.Errorf("%s: postprocessor %s failed on every answer; the log has the reasons", e.what, e.name)
+}
+
+// rowNames names rows as details do, without keeping them.
+func rowNames(t dataset.Table) func(int) string {
+	of := make([]string, len(t))
+	idx := make([]int32, len(t))
+	for i, row := range t {
+		s := py.Str(row.Get("subdivision"))
+		if i > 0 && of[i-1] == s {
+			s = of[i-1] // one text for all
+		}
+		of[i], idx[i] = s, int32(row.Int("idx", i))
+	}
+	return func(i int) string { return of[i] + "_" + strconv.Itoa(int(idx[i])) }
+}
+
+// detach is v without a hold on the text that it was read from.
+func detach(v py.Value) py.Value {
+	switch x := v.(type) {
+	case string:
+		return strings.Clone(x)
+	case *py.List:
+		out := &py.List{Items: make([]py.Value, len(x.Items)), Pos: x.Pos, At: x.At}
+		for i, it := range x.Items {
+			out.Items[i] = detach(it)
+		}
+		return out
+	case *py.Dict:
+		out := x.Copy()
+		for _, e := range x.Entries() {
+			out.Set(e.Key, detach(e.Val))
 		}
 		return out
 	}
-	for i, v := range vals {
-		if failed != nil && (failed[i] != "" || v == nil) {
-			continue
-		}
-		l, ok := v.(*py.List)
-		if !ok {
-			vals[i] = apply(i, v)
-			continue
-		}
-		out := &py.List{Items: make([]py.Value, len(l.Items))}
-		for j, it := range l.Items {
-			out.Items[j] = apply(i, it)
-		}
-		vals[i] = out
-	}
-	if bad == tried && bad > 0 {
-		return fmt.Errorf("postprocessor %s failed on every answer; the log has the reasons", pp.Str("type"))
-	}
-	return nil
+	return v
 }
 
+// records are the records of a dataset, read from disk.
+type records struct {
+	preds *store.Predictions
+	keys  []string
+	known map[string]bool
+}
+
+func (r *records) learn(d *py.Dict) {
+	for _, e := range d.Entries() {
+		if k, ok := e.Key.(string); ok && !r.known[k] {
+			if r.known == nil {
+				r.known = map[string]bool{}
+			}
+			k = strings.Clone(k)
+			r.known[k], r.keys = true, append(r.keys, k)
+		}
+	}
+}
+
+func (r *records) Keys() []string { return r.keys }
+func (r *records) Len() int       { return r.preds.Total }
+func (r *records) At(i int) (*py.Dict, error) {
+	rec, err := r.preds.At(i)
+	return rec.Data, err
+}
 func text(v py.Value) string {
 	if s, ok := v.(string); ok {
 		return s
