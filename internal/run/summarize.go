@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -317,7 +316,8 @@ func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 			return
 		}
 		defer preds.Close()
-		details := c.details(p)
+		details, done := c.details(p)
+		defer done()
 		for rec, err := range preds.All() {
 			if err != nil {
 				yield(report.Sample{}, err)
@@ -326,7 +326,10 @@ func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 			s := report.Sample{Index: rec.Index, Record: rec.Data, Verdict: report.Unjudged}
 			if rec.State == infer.Failed {
 				s.Verdict, s.Reason = report.Failed, rec.Error
-			} else if d := details(rec.Index); d != nil {
+			} else if d, err := details(rec.Index); err != nil {
+				yield(report.Sample{}, err)
+				return
+			} else if d != nil {
 				s.Verdict, s.Extracted = verdict(d)
 			}
 			if !yield(s, nil) {
@@ -336,48 +339,36 @@ func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 	}
 }
 
-// details gives what the results file says of a row: a dict, or nil.
-func (c *Coordinator) details(p pair) func(int) *py.Dict {
-	none := func(int) *py.Dict { return nil }
+// details gives what the results file says of a row: a dict, or nil. close is
+// called when no row is asked for any more.
+func (c *Coordinator) details(p pair) (of func(int) (*py.Dict, error), close func()) {
+	none, nothing := func(int) (*py.Dict, error) { return nil, nil }, func() {}
 	if c.stale[[2]string{p.m.Abbr, p.d.Abbr}] {
-		return none
+		return none, nothing
 	}
-	res, err := c.Run.Result(p.m.Abbr, p.d.Abbr)
-	if err != nil {
-		return none
+	d, err := c.Run.Details(p.m.Abbr, p.d.Abbr)
+	if err != nil || d == nil {
+		return none, nothing // the table says that there is no result
 	}
-	switch d := res.Get("details").(type) {
-	case *py.Dict:
-		return func(i int) *py.Dict { return d.Dict(strconv.Itoa(i)) }
-	case *py.List:
-		return questionDetails(d, c.sets[p.d.Abbr])
+	close = func() { _ = d.Close() } // only read from
+	if d.List() {
+		return questionDetails(d, c.sets[p.d.Abbr]), close
 	}
-	return none
+	return d.At, close
 }
 
 // questionDetails reads details that stand in a list, one element for each
 // question, whose members are lists over its replicas. Questions without any
 // answer are not in it: an element belongs to the row that example_abbr names
 // ("<subdivision>_<number>"), wherever it stands.
-func questionDetails(l *py.List, f *facts) func(int) *py.Dict {
-	if f == nil {
-		return func(int) *py.Dict { return nil }
-	}
-	byIdx := map[int32]*py.Dict{}
-	for _, it := range l.Items {
-		d, _ := it.(*py.Dict)
-		name := d.Str("example_abbr")
-		if n, err := strconv.Atoi(name[strings.LastIndexByte(name, '_')+1:]); err == nil {
-			byIdx[int32(n)] = d
+func questionDetails(l interface{ At(int) (*py.Dict, error) }, f *facts) func(int) (*py.Dict, error) {
+	return func(i int) (*py.Dict, error) {
+		if f == nil || i >= len(f.idx) {
+			return nil, nil
 		}
-	}
-	return func(i int) *py.Dict {
-		if i >= len(f.idx) {
-			return nil
-		}
-		d := byIdx[f.idx[i]]
-		if d == nil {
-			return nil
+		d, err := l.At(int(f.idx[i]))
+		if d == nil || err != nil {
+			return nil, err
 		}
 		repeat := i / max(1, len(f.idx)/f.n)
 		out := py.NewDict()
@@ -391,7 +382,7 @@ func questionDetails(l *py.List, f *facts) func(int) *py.Dict {
 			}
 			out.Set(e.Key, v)
 		}
-		return out
+		return out, nil
 	}
 }
 

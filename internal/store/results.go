@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,34 +95,6 @@ func (r *Run) Result(modelAbbr, dataset string) (*py.Dict, error) {
 		return nil, fmt.Errorf("read results %s: a %s, not an object", path, py.TypeName(v))
 	}
 	return d, nil
-}
-
-// ResultMetrics is Result without details, which may be as many as rows: they
-// are not made into values.
-func (r *Run) ResultMetrics(modelAbbr, dataset string) (*py.Dict, error) {
-	path := r.ResultsPath(modelAbbr, dataset)
-	b, err := r.readFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read results: %w", err)
-	}
-	short := []byte{'{'}
-	end, ok := eachMember(b, func(k, v []byte) {
-		if string(k) == `"details"` {
-			return
-		}
-		if len(short) > 1 {
-			short = append(short, ',')
-		}
-		short = append(append(append(short, k...), ':'), v...)
-	})
-	if !ok || len(bytes.TrimSpace(b[end:])) > 0 {
-		return nil, fmt.Errorf("read results %s: not a whole JSON object", path)
-	}
-	v, err := py.LoadJSON(append(short, '}'))
-	if err != nil {
-		return nil, fmt.Errorf("read results %s: %w", path, err)
-	}
-	return v.(*py.Dict), nil
 }
 
 // ResultDone reports whether the result of a dataset was made from these
