@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sextant/internal/event"
+	"sextant/internal/mirror"
 	"sextant/internal/py"
 	"sextant/internal/runner"
 	"sextant/internal/store"
@@ -28,10 +29,64 @@ func (a *app) workerCmd() *cobra.Command {
 // are done, ExitTaskFailed when one failed that may succeed when tried again,
 // ExitUsage when trying again cannot help, ExitInterrupted when told to stop.
 func (a *app) worker(ctx context.Context, path string) error {
+	if _, _, ok := mirror.ParseRef(path); ok {
+		return a.remoteWorker(ctx, path)
+	}
 	m, err := task.ReadManifest(path, a.env.Getenv)
 	if err != nil {
 		return err
 	}
+	return a.work(ctx, m)
+}
+
+// remoteWorker is worker where an object store stands between this machine and
+// the run.
+func (a *app) remoteWorker(ctx context.Context, ref string) error {
+	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, task.EnvSecrets(a.env.Environ())), nil))
+	fetching, stop := context.WithCancel(ctx)
+	defer stop()
+	fetched, heard := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(heard)
+		select {
+		case <-a.env.Interrupts:
+			stop()
+		case <-fetched:
+		}
+	}()
+	w, err := mirror.Fetch(fetching, ref, mirror.WorkerOptions{Getenv: a.env.Getenv, Log: log})
+	close(fetched)
+	<-heard
+	if fetching.Err() != nil {
+		if err == nil {
+			w.Discard()
+		}
+		return &exitError{code: ExitInterrupted, err: errors.New("told to stop")}
+	}
+	if err != nil {
+		// what it lacks may be there when it is started again
+		return withCode(ExitTaskFailed, err)
+	}
+	w.Start()
+	werr := a.work(ctx, w.Manifest())
+	if err := w.Close(context.WithoutCancel(ctx)); err != nil {
+		return withCode(ExitTaskFailed, errors.Join(err, werr))
+	}
+	return werr
+}
+
+// withCode is err with an exit code, and with its hint.
+func withCode(code int, err error) error {
+	e := &exitError{code: code, err: err}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		e.hint = h.Hint()
+	}
+	return e
+}
+
+// workerLog is the log of a worker, free of the secrets that it knows.
+func (a *app) workerLog(m *task.Manifest) *slog.Logger {
 	level := slog.LevelInfo
 	if m.Options.Debug {
 		level = slog.LevelDebug
@@ -41,7 +96,12 @@ func (a *app) worker(ctx context.Context, path string) error {
 		hide = append(hide, u.Dataset)
 	}
 	secrets := task.JoinSecrets(task.Secrets(hide...), task.EnvSecrets(a.env.Environ()))
-	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, secrets), &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, secrets), &slog.HandlerOptions{Level: level}))
+}
+
+// work executes a manifest until it is done or told to stop.
+func (a *app) work(ctx context.Context, m *task.Manifest) error {
+	log := a.workerLog(m)
 	at := runner.Attach(a.env.Getenv, a.env.Stdin, a.env.Now)
 	defer at.Close()
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -1,13 +1,39 @@
 package run
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"sextant/internal/registry"
+	"sextant/internal/runner"
 	"sextant/internal/spec"
 )
+
+// fetch brings what workers of earlier sessions of the run have written
+// elsewhere into it, once; nothing for runners whose workers write into the
+// run.
+func (c *Coordinator) fetch(ctx context.Context) error {
+	if c.Run == nil || c.ReadOnly || c.fetched {
+		return nil
+	}
+	for _, st := range []*spec.Stage{c.Exp.Infer, c.Exp.Eval} {
+		r, err := c.newRunner(st)
+		if err != nil {
+			return err
+		}
+		f, ok := r.(runner.Fetcher)
+		if !ok {
+			continue
+		}
+		if err := f.Fetch(ctx, c.Run, c.Note); err != nil {
+			return err
+		}
+	}
+	c.fetched = true
+	return nil
+}
 
 // WarnElsewhere warns when an earlier session of the run left jobs on a
 // cluster that this session's runners do not look after: they may still be

@@ -78,6 +78,8 @@ type Coordinator struct {
 	stale  map[[2]string]bool  // results that are not to be shown, see Summarize
 	taken  map[[2]string]taken // what came from a results station; nil: not looked yet
 
+	fetched bool // what workers of earlier sessions wrote elsewhere, see fetch
+
 	mu  sync.Mutex                 // guards the rest
 	ids map[string]*model.Identity // by model abbr; nil: not known
 	new map[[2]string]bool         // settled in this session, by model and dataset abbr

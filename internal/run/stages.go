@@ -31,6 +31,9 @@ type Plan struct {
 // PlanInfer cuts the inference of what has no complete predictions yet.
 func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 	plan := &Plan{Stage: task.Infer}
+	if err := c.fetch(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.layOut(); err != nil {
 		return nil, err
 	}
@@ -253,6 +256,9 @@ func (c *Coordinator) Script(plan *Plan) (string, error) {
 // that failed, and are not scored. Otherwise what is there is scored as it is,
 // and Warn says in what it differs from the config.
 func (c *Coordinator) SettleAll(ctx context.Context, inferred bool) error {
+	if err := c.fetch(ctx); err != nil {
+		return err
+	}
 	if err := c.layOut(); err != nil {
 		return err
 	}

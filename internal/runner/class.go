@@ -7,6 +7,7 @@ import (
 	"sextant/internal/event"
 	"sextant/internal/py"
 	"sextant/internal/registry"
+	"sextant/internal/store"
 	"sextant/internal/task"
 )
 
@@ -45,4 +46,13 @@ var Classes = registry.New[Class]("runner")
 type Scripter interface {
 	// Script is the text that Run would hand to the cluster for a stage.
 	Script(stage *Stage) (string, error)
+}
+
+// Fetcher is a Runner whose workers write to another place than the run's
+// folder.
+type Fetcher interface {
+	// Fetch brings what workers of earlier sessions have written there into
+	// the run, before it is planned what is left to do. note tells the user
+	// what is waited for.
+	Fetch(ctx context.Context, run *store.Run, note func(format string, args ...any)) error
 }

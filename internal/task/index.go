@@ -42,6 +42,9 @@ type IndexEntry struct {
 	// Secrets says under which names the variables come that Encode took out
 	// of this manifest: all workers of an index share their environment.
 	Secrets map[string]string `json:"secrets,omitempty"`
+	// Inputs are the files of the run that this worker reads, relative to it,
+	// for workers that do not see the run's folder and must fetch them.
+	Inputs []string `json:"inputs,omitempty"`
 }
 
 const indexKind = "index"
@@ -77,8 +80,22 @@ func DecodeIndex(data []byte) (*Index, error) {
 		if !filepath.IsLocal(e.Manifest) {
 			return nil, fmt.Errorf("read index of workers: entry %d points out of the run", i)
 		}
+		for _, p := range e.Inputs {
+			if !filepath.IsLocal(p) {
+				return nil, fmt.Errorf("read index of workers: entry %d reads out of the run", i)
+			}
+		}
 	}
 	return &x, nil
+}
+
+// Entry is the one that IndexVar names.
+func (x *Index) Entry(getenv func(string) string) (IndexEntry, error) {
+	i, err := strconv.Atoi(getenv(IndexVar))
+	if err != nil || i < 0 || i >= len(x.Entries) {
+		return IndexEntry{}, fmt.Errorf("variable %s is %q, must be 0 to %d", IndexVar, getenv(IndexVar), len(x.Entries)-1)
+	}
+	return x.Entries[i], nil
 }
 
 // readIndexed is ReadManifest for the path and bytes of an index.
@@ -87,11 +104,10 @@ func readIndexed(path string, data []byte, getenv func(string) string) (*Manifes
 	if err != nil {
 		return nil, err
 	}
-	i, err := strconv.Atoi(getenv(IndexVar))
-	if err != nil || i < 0 || i >= len(x.Entries) {
-		return nil, fmt.Errorf("read index of workers %s: variable %s is %q, must be 0 to %d", path, IndexVar, getenv(IndexVar), len(x.Entries)-1)
+	e, err := x.Entry(getenv)
+	if err != nil {
+		return nil, fmt.Errorf("read index of workers %s: %w", path, err)
 	}
-	e := x.Entries[i]
 	run := filepath.Join(filepath.Dir(path), x.Run)
 	getenv = func(outer func(string) string) func(string) string {
 		return func(name string) string {

@@ -96,11 +96,20 @@ type Manifest struct {
 	ModelAbbr string
 	Units     []Unit
 	Options   Options
+	// Instance tells processes apart that execute the same attempt, where
+	// nothing else keeps them from writing to one file. No part of the file.
+	Instance string
 }
 
 // Writer is the name under which this attempt writes records; no other
 // attempt of this run has it.
-func (m *Manifest) Writer() string { return fmt.Sprintf("%s-%d", m.ID, m.Attempt) }
+func (m *Manifest) Writer() string {
+	name := fmt.Sprintf("%s-%d", m.ID, m.Attempt)
+	if m.Instance != "" {
+		name += "-" + m.Instance
+	}
+	return name
+}
 
 // Dir is where the files of the work with this id are, relative to the run.
 func Dir(id string) string { return filepath.Join("state", "tasks", id) }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"sextant/internal/object"
 	"sextant/internal/py"
 	"sextant/internal/registry"
 	"sextant/internal/runner"
@@ -67,6 +68,13 @@ var keys = map[string]func(*decoder, *Options, py.Value){
 	"termination_grace_seconds":  func(d *decoder, o *Options, v py.Value) { d.seconds(v, &o.Grace) },
 	"lost_after_seconds":         func(d *decoder, o *Options, v py.Value) { d.seconds(v, &o.LostAfter) },
 	"work_dir_map":               (*decoder).workDirMap,
+	"object_store":               (*decoder).objectStore,
+	"object_store_endpoint":      (*decoder).objectEndpoint,
+	"object_store_region":        func(d *decoder, o *Options, v py.Value) { d.str(v, &o.objects().Region) },
+	"object_store_addressing":    (*decoder).objectAddressing,
+	"object_store_credentials":   func(d *decoder, o *Options, v py.Value) { d.str(v, &o.objects().Credentials) },
+	"object_store_interval":      (*decoder).objectInterval,
+	"keep_objects":               (*decoder).keepObjects,
 }
 
 // FromConfig reads the runner dict of a config. Arguments that it does not
@@ -102,10 +110,21 @@ func FromConfig(cfg *py.Dict, o *Options) (notes []string, err error) {
 		errs = append(errs, source.Errorf(cfg.PosOf("type"), "KubernetesRunner needs an image").
 			WithHint("image='registry.example.com/sextant:1', built with deploy/Dockerfile"))
 	}
+	if o.Objects != nil && o.Objects.URL == "" && len(errs) == 0 {
+		errs = append(errs, source.Errorf(cfg.PosOf("type"), "KubernetesRunner: object_store is missing").WithHint("object_store='s3://bucket/prefix'"))
+	}
 	if len(errs) > 0 {
 		return notes, errs
 	}
 	return notes, nil
+}
+
+// objects are the options of the object store, made where there are none yet.
+func (o *Options) objects() *Objects {
+	if o.Objects == nil {
+		o.Objects = &Objects{}
+	}
+	return o.Objects
 }
 
 // decoder reads the value of one key.
@@ -444,6 +463,70 @@ func (d *decoder) workDirMap(o *Options, v py.Value) {
 			continue
 		}
 		o.WorkDirMap = append(o.WorkDirMap, PathMap{filepath.Clean(k), path.Clean(m[k])})
+	}
+}
+
+func (d *decoder) objectStore(o *Options, v py.Value) {
+	var s string
+	if d.str(v, &s); s == "" {
+		return
+	}
+	if _, _, err := object.ParseURL(s); err != nil {
+		d.fail(d.pos, "object_store='s3://bucket/prefix'; another store than Amazon's is named by object_store_endpoint", "object_store: %v", err)
+		return
+	}
+	o.objects().URL = strings.TrimRight(s, "/")
+}
+
+func (d *decoder) objectEndpoint(o *Options, v py.Value) {
+	var s string
+	if d.str(v, &s); s == "" {
+		return
+	}
+	if err := object.CheckEndpoint(s); err != nil {
+		d.fail(d.pos, "object_store_endpoint='https://minio.example.com:9000'", "object_store_endpoint: %v", err)
+		return
+	}
+	o.objects().Endpoint = s
+}
+
+func (d *decoder) objectAddressing(o *Options, v py.Value) {
+	var s string
+	d.str(v, &s)
+	if s != "" && s != "path" && s != "virtual" {
+		d.fail(d.pos, "path: https://host/bucket/key; virtual: https://bucket.host/key", "object_store_addressing is %q, must be path or virtual", s)
+		return
+	}
+	o.objects().Addressing = s
+}
+
+// objectInterval is in seconds; parts of one are allowed.
+func (d *decoder) objectInterval(o *Options, v py.Value) {
+	var f float64
+	switch x := v.(type) {
+	case int:
+		f = float64(x)
+	case float64:
+		f = x
+	default:
+		d.wrong("a number of seconds", v)
+		return
+	}
+	if f < 0.01 || f > 60 {
+		d.fail(d.pos, "", "object_store_interval is %s, must be 0.01 to 60 seconds", py.Repr(v))
+		return
+	}
+	o.objects().Interval = time.Duration(f * float64(time.Second))
+}
+
+func (d *decoder) keepObjects(o *Options, v py.Value) {
+	b, ok := v.(bool)
+	if !ok {
+		d.wrong("True or False", v)
+		return
+	}
+	if b || o.Objects != nil {
+		o.objects().Keep = b
 	}
 }
 

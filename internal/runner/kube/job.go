@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"sextant/internal/event"
+	"sextant/internal/mirror"
 	"sextant/internal/runner"
 	"sextant/internal/task"
 )
@@ -133,7 +134,7 @@ func (o *Options) pod(s jobSpec) corev1.PodSpec {
 	}
 	c := corev1.Container{
 		Name: containerName, Image: o.Image, ImagePullPolicy: o.PullPolicy, Command: o.Command, Args: []string{"worker", s.index},
-		Env: append(env, o.Env...), EnvFrom: o.EnvFrom, VolumeMounts: o.VolumeMounts, Resources: *o.Resources.DeepCopy(),
+		Env: append(env, append(o.objectsEnv(), o.Env...)...), EnvFrom: o.EnvFrom, VolumeMounts: o.VolumeMounts, Resources: *o.Resources.DeepCopy(),
 	}
 	if s.secret {
 		c.EnvFrom = append(append([]corev1.EnvFromSource(nil), o.EnvFrom...),
@@ -247,8 +248,12 @@ func (r *Runner) Script(stage *runner.Stage) (string, error) {
 				secret = true
 			}
 		}
+		index := path.Join(r.o.podPath(dir), indexPath(name))
+		if b := r.o.Objects; b != nil {
+			index = mirror.Ref(b.URL+"/RUN", indexPath(name))
+		}
 		j := r.o.job(jobSpec{
-			name: name, run: dir, stage: st.Name, epoch: st.Epoch, index: path.Join(r.o.podPath(dir), indexPath(name)), count: len(g),
+			name: name, run: dir, stage: st.Name, epoch: st.Epoch, index: index, count: len(g),
 			parallelism: shares(left, r.o.MaxNumWorkers)[i], restarts: restarts(st.Policy), gpus: g[0].NumGPUs, secret: secret,
 		})
 		text, err := manifest(j)

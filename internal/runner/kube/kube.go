@@ -25,6 +25,12 @@
 // would let each worker go on to the end of its tasks, hours maybe. Being
 // cancelled deletes the Jobs and gives pods KillGrace.
 //
+// The run's folder is on a volume that the pods see too, or an object store
+// stands between (Options.Objects, package mirror). Nothing else differs then,
+// but for two things: that a worker's last words are not there yet proves nothing
+// until the store was looked at after its end, and a beat that stands still
+// proves nothing while the store does not answer.
+//
 // Secrets reach pods in a Secret that belongs to the Job and goes with it; no
 // specification of a Job or pod holds one.
 //
@@ -72,6 +78,7 @@ type Options struct {
 	Annotations     map[string]string
 	TTL             time.Duration // how long Kubernetes keeps a finished Job; 1 h
 	WorkDirMap      []PathMap
+	Objects         *Objects // instead of a volume with the run; nil for none
 
 	Grace      time.Duration // for samples in flight when workers are told to finish; 5 min
 	KillGrace  time.Duration // when they are told to stop now; 5 s

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sextant/internal/event"
+	"sextant/internal/mirror"
 	"sextant/internal/runner"
 	"sextant/internal/store"
 	"sextant/internal/task"
@@ -38,6 +39,7 @@ type stageRun struct {
 	noted    map[string]bool
 	logs     []podLog // of workers that are done, to be fetched
 	balanced time.Time
+	mirror   *mirror.Coordinator // nil where the pods see the run's folder
 }
 
 type slotState int
@@ -91,12 +93,17 @@ func (r *Runner) Run(ctx context.Context, stage *runner.Stage, sink event.Sink) 
 	t := runner.NewTracker(stage, sink)
 	s := &stageRun{Runner: r, stage: stage, tracker: t, sink: sink, noted: map[string]bool{}}
 	dir := r.o.podPath(stage.Run.Dir())
-	if !r.o.mounted(dir) {
+	if r.o.Objects == nil && !r.o.mounted(dir) {
 		return t.Report(), &placeError{dir}
 	}
 	var err error
 	if s.api = r.o.connection; s.api == nil {
 		if s.api, s.ns, err = r.o.connect(); err != nil {
+			return t.Report(), err
+		}
+	}
+	if r.o.Objects != nil {
+		if err := s.openMirror(ctx); err != nil {
 			return t.Report(), err
 		}
 	}
@@ -108,6 +115,9 @@ func (r *Runner) Run(ctx context.Context, stage *runner.Stage, sink event.Sink) 
 	err = s.start(ctx)
 	if err == nil {
 		watching.Go(func() { s.view.run(vctx) })
+		if s.mirror != nil {
+			watching.Go(func() { s.mirror.Loop(vctx) })
+		}
 		err = s.follow(ctx)
 	}
 	if ctx.Err() != nil && err == nil {
@@ -125,7 +135,7 @@ func (e *placeError) Error() string {
 }
 
 func (e *placeError) Hint() string {
-	return "workers write into it: mount the file system that holds it, as in pvc=dict(claim='work', mount_path='/data', local_path='/mnt/nfs'), and run with --work-dir below it"
+	return "workers write into it: mount the file system that holds it, as in pvc=dict(claim='work', mount_path='/data', local_path='/mnt/nfs'), and run with --work-dir below it; or name an object store, as in object_store='s3://bucket/prefix'"
 }
 
 func (s *stageRun) start(ctx context.Context) error {
@@ -180,6 +190,11 @@ func (s *stageRun) follow(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if s.mirror != nil {
+			if err := s.mirror.Err(); err != nil {
+				return err
+			}
 		}
 		if s.draining {
 			s.suspend(ctx)
@@ -356,6 +371,9 @@ func (s *stageRun) slot(ctx context.Context, x *slot, info jobInfo, known, up bo
 		x.ended = now
 	}
 	waited := now.Sub(x.ended)
+	if !final && !s.current(x.ended) {
+		return nil // its last words may be in the object store
+	}
 	switch {
 	case final && st.State == task.Done:
 	case final && !podOver && up && waited < s.o.FileGrace:
@@ -385,6 +403,10 @@ func (s *stageRun) lost(ctx context.Context, x *slot, pod podInfo, has bool, st 
 	}
 	if !x.lostAt.IsZero() {
 		return now.Sub(x.lostAt) > s.o.LostAfter
+	}
+	if s.mirror != nil && now.Sub(s.mirror.Last()) > s.o.LostAfter/4 {
+		x.since = now // the store is out of reach: nothing is known about the worker
+		return false
 	}
 	if now.Sub(x.since) > s.o.LostAfter {
 		rctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -420,7 +442,7 @@ func (s *stageRun) attempt(ctx context.Context, x *slot, st *task.Status, final 
 			end.Tail = s.fetch(ctx, l)
 		}
 	}
-	again, err := s.tracker.Ended(x.w, st, end)
+	again, err := s.ended(x.w, st, end)
 	if err != nil {
 		return err
 	}
@@ -567,6 +589,9 @@ func (s *stageRun) finish(ctx context.Context, err error) {
 		})
 	}
 	wg.Wait()
+	if s.mirror != nil {
+		s.lastLook(fctx)
+	}
 	if !stopped {
 		return
 	}
@@ -580,7 +605,7 @@ func (s *stageRun) finish(ctx context.Context, err error) {
 				continue
 			}
 			s.tracker.Observe(x.w, st)
-			if _, err := s.tracker.Ended(x.w, st, runner.End{Stopped: true}); err != nil {
+			if _, err := s.ended(x.w, st, runner.End{Stopped: true}); err != nil {
 				s.o.Log.Warn("a worker's end could not be noted", "error", err)
 			}
 			x.state = over

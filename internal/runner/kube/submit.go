@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,15 +84,21 @@ func (s *stageRun) create(ctx context.Context, works []*runner.Work, parallelism
 	index := task.Index{Run: "../.."}
 	env := map[string]string{} // variable to value, of the Secret
 	names := map[string]string{}
+	var upload []string
 	for i, w := range works {
+		inputs, err := s.inputsOf(w)
+		if err != nil {
+			return err
+		}
 		m, _, secrets, err := s.tracker.Start(w, s.o.threads())
 		if err != nil {
 			return err
 		}
+		upload = append(append(upload, inputs...), m.Path())
 		if err := s.clear(*m); err != nil {
 			return err
 		}
-		e := task.IndexEntry{Manifest: m.Path()}
+		e := task.IndexEntry{Manifest: m.Path(), Inputs: inputs}
 		for _, k := range sortedKeys(secrets) {
 			v := secrets[k]
 			to, ok := names[v]
@@ -132,6 +137,11 @@ func (s *stageRun) create(ctx context.Context, works []*runner.Work, parallelism
 		if err := run.WriteFile(indexPath(j.name), data); err != nil {
 			return err
 		}
+		if s.mirror != nil {
+			if err := s.mirror.Push(ctx, append(upload, indexPath(j.name))); err != nil {
+				return err
+			}
+		}
 		rec := record{V: 1, Kind: recordKind, Job: j.name, Namespace: s.ns, Stage: s.stage.Name, Token: rand.Text()}
 		line, err := json.Marshal(rec)
 		if err != nil {
@@ -141,7 +151,7 @@ func (s *stageRun) create(ctx context.Context, works []*runner.Work, parallelism
 			return err
 		}
 		spec := s.o.job(jobSpec{
-			name: j.name, run: run.Dir(), stage: s.stage.Name, epoch: s.stage.Epoch, index: path.Join(s.o.podPath(run.Dir()), indexPath(j.name)),
+			name: j.name, run: run.Dir(), stage: s.stage.Name, epoch: s.stage.Epoch, index: s.indexRef(j.name),
 			count: len(works), parallelism: parallelism, restarts: limit, gpus: works[0].NumGPUs, secret: j.secret, token: rec.Token,
 		})
 		err = s.createJob(ctx, spec, env)
@@ -337,7 +347,7 @@ func (s *stageRun) adoptJob(ctx context.Context, rec record) error {
 		}
 	}
 	taken, err := s.slotsOf(j)
-	fits := err == nil && old.DeletionTimestamp == nil && (old.Spec.Suspend == nil || !*old.Spec.Suspend)
+	fits := err == nil && s.writesHere(old) && old.DeletionTimestamp == nil && (old.Spec.Suspend == nil || !*old.Spec.Suspend)
 	if fits && taken > 0 {
 		s.jobs = append(s.jobs, j)
 		s.note("job %s of this run is still there: following it", j.name)
