@@ -131,7 +131,7 @@ func sameItems(a, b []Value, depth int, same bool) (bool, error) {
 }
 
 func equalDicts(x, y *Dict, depth int) (bool, error) {
-	if x == y {
+	if x == y || sameSource(x, y) {
 		return true, nil
 	}
 	if x.Len() != y.Len() {
@@ -330,7 +330,9 @@ func contains(box, v Value) (bool, error) {
 		return x.Has(v), nil
 	case *Set:
 		if s, ok := v.(*Set); ok && !s.Frozen {
-			v = &Set{d: s.d, Frozen: true} // as CPython does
+			f := &Set{Frozen: true} // as CPython does
+			f.d.take(&s.d)
+			v = f
 		}
 		if _, ok := HashKey(v); !ok {
 			return false, unhashable(v)

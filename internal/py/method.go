@@ -431,6 +431,7 @@ var dictMethods = map[string]method[*Dict]{
 	}},
 	"copy": {fn: func(d *Dict, _ []Value, _ int) (Value, error) { return d.Copy(), nil }},
 	"clear": {fn: func(d *Dict, _ []Value, _ int) (Value, error) {
+		d.src.Store(nil)
 		d.entries, d.index, d.dead = nil, nil, 0
 		return nil, nil
 	}},
@@ -531,7 +532,7 @@ func setUpdate(op string) func(*Set, []Value, *Dict) (Value, error) {
 	return func(s *Set, args []Value, kw *Dict) (Value, error) {
 		v, err := fold(s, args, kw)
 		if err == nil {
-			s.d = v.(*Set).d
+			s.d.take(&v.(*Set).d)
 		}
 		return nil, err
 	}

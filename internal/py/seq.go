@@ -41,12 +41,11 @@ func seqIndex(kind string, key Value, n int, msg string) (int, error) {
 func GetItem(v, key Value) (Value, error) {
 	switch x := v.(type) {
 	case *Dict:
-		k, ok := HashKey(key)
-		if !ok {
+		if _, ok := HashKey(key); !ok {
 			return nil, unhashable(key)
 		}
-		if i := x.find(k); i >= 0 {
-			return x.entries[i].Val, nil
+		if r, ok := x.Lookup(key); ok {
+			return r, nil
 		}
 		return nil, keyErr(key)
 	case *List:

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"sextant/internal/source"
 )
@@ -99,13 +100,18 @@ type Entry struct {
 }
 
 // Dict is an insertion-ordered dictionary with Python's key equality
-// (1 == 1.0 == True). Not safe for concurrent mutation.
+// (1 == 1.0 == True). Not safe for concurrent mutation; concurrent reading is
+// fine, also of a deferred copy (Defer).
 type Dict struct {
 	At      source.Pos
+	Config  bool   // a mmengine ConfigDict, not a plain dict: see pyconf
+	height  uint16 // see SetMeasure
 	entries []Entry
-	index   map[any]int // built when there are more than dictLinear keys
-	dead    int         // deleted slots in entries (Key == tomb)
-	Config  bool        // a mmengine ConfigDict, not a plain dict: see pyconf
+	index   map[any]int          // built when there are more than dictLinear keys
+	dead    int32                // deleted slots in entries (Key == tomb)
+	nodes   int32                // see SetMeasure
+	src     atomic.Pointer[Dict] // what a deferred copy is made of; nil when it is made
+	conv    *Conversion
 }
 
 type tombT struct{}
@@ -219,6 +225,7 @@ func appendKeys(b []byte, items []Value, depth int) ([]byte, bool) {
 
 const dictLinear = 16
 
+// find is the place of a key in d.entries; d is made.
 func (d *Dict) find(k any) int {
 	if d.index != nil {
 		if i, ok := d.index[k]; ok {
@@ -259,7 +266,8 @@ func (d *Dict) Len() int {
 	if d == nil {
 		return 0
 	}
-	return len(d.entries) - d.dead
+	m := d.made()
+	return len(m.entries) - int(m.dead)
 }
 
 // Lookup returns the value of key.
@@ -271,6 +279,18 @@ func (d *Dict) Lookup(key Value) (Value, bool) {
 	if !ok {
 		return nil, false
 	}
+	if src := d.src.Load(); src != nil {
+		m := src.made()
+		i := m.find(k)
+		if i < 0 {
+			return nil, false
+		}
+		switch v := m.entries[i].Val.(type) {
+		case string, bool, int, nil:
+			return v, true
+		}
+		d.force()
+	}
 	if i := d.find(k); i >= 0 {
 		return d.entries[i].Val, true
 	}
@@ -281,7 +301,10 @@ func (d *Dict) Lookup(key Value) (Value, bool) {
 func (d *Dict) Get(key Value) Value { v, _ := d.Lookup(key); return v }
 
 // Has reports whether key is there.
-func (d *Dict) Has(key Value) bool { _, ok := d.Lookup(key); return ok }
+func (d *Dict) Has(key Value) bool {
+	k, ok := HashKey(key)
+	return ok && d != nil && d.made().find(k) >= 0
+}
 
 // Str, Dict, List return the value of key when it has that type, else zero.
 func (d *Dict) Str(key string) string { s, _ := d.Get(key).(string); return s }
@@ -307,8 +330,9 @@ func (d *Dict) PosOf(key Value) source.Pos {
 		return 0
 	}
 	if k, ok := HashKey(key); ok {
-		if i := d.find(k); i >= 0 && d.entries[i].Pos != 0 {
-			return d.entries[i].Pos
+		m := d.made()
+		if i := m.find(k); i >= 0 && m.entries[i].Pos != 0 {
+			return m.entries[i].Pos
 		}
 	}
 	return d.At
@@ -320,8 +344,9 @@ func (d *Dict) KeyPosOf(key Value) source.Pos {
 		return 0
 	}
 	if k, ok := HashKey(key); ok {
-		if i := d.find(k); i >= 0 && d.entries[i].KeyPos != 0 {
-			return d.entries[i].KeyPos
+		m := d.made()
+		if i := m.find(k); i >= 0 && m.entries[i].KeyPos != 0 {
+			return m.entries[i].KeyPos
 		}
 	}
 	return d.PosOf(key)
@@ -341,6 +366,7 @@ func (d *Dict) Put(e Entry) error {
 	if !ok {
 		return unhashable(e.Key)
 	}
+	d.force()
 	if i := d.find(k); i >= 0 {
 		d.entries[i].Val, d.entries[i].Pos = e.Val, e.Pos
 		if e.KeyPos != 0 {
@@ -373,6 +399,7 @@ func (d *Dict) Delete(key Value) bool {
 	if !ok {
 		return false
 	}
+	d.force()
 	i := d.find(k)
 	if i < 0 {
 		return false
@@ -382,7 +409,7 @@ func (d *Dict) Delete(key Value) bool {
 	if d.index != nil {
 		delete(d.index, k)
 	}
-	if d.dead > 16 && d.dead > len(d.entries)/2 {
+	if d.dead > 16 && int(d.dead) > len(d.entries)/2 {
 		d.compact()
 	}
 	return true
@@ -407,10 +434,17 @@ func (d *Dict) Entries() []Entry {
 	if d == nil {
 		return nil
 	}
+	d.force()
 	if d.dead > 0 {
 		d.compact()
 	}
 	return d.entries
+}
+
+// take makes d hold the entries of o, which is not to be changed any more.
+func (d *Dict) take(o *Dict) {
+	es := o.Entries()
+	d.entries, d.index, d.dead = es, o.index, 0
 }
 
 // Keys returns the keys in order.
@@ -503,7 +537,10 @@ func deepCopy(v Value, memo map[any]Value) Value {
 		}
 		return c
 	case *Set:
-		c := &Set{d: *x.d.Copy(), At: x.At, Frozen: x.Frozen}
+		c := &Set{At: x.At, Frozen: x.Frozen}
+		for _, it := range x.Items() {
+			_ = c.Add(it) // it came out of a set
+		}
 		memo[v] = c
 		return c
 	}

@@ -43,6 +43,12 @@ func depthOK(v py.Value, depth int, budget *int) bool {
 			}
 		}
 	case *py.Dict:
+		if src, _ := x.Deferred(); src != nil {
+			if nodes, height := src.Measure(); nodes > 0 {
+				*budget -= nodes
+				return *budget >= 0 && depth+height <= maxData
+			}
+		}
 		for _, e := range x.Entries() {
 			if isContainer(e.Val) && !depthOK(e.Val, depth+1, budget) {
 				return false
@@ -125,6 +131,9 @@ func toConfig(in *interp, v py.Value, depth int) (py.Value, error) {
 	}
 	switch x := v.(type) {
 	case *py.Dict:
+		if src, conv := x.Deferred(); src != nil && conv == in.conv {
+			return py.Defer(src, in.conv), in.work(1)
+		}
 		return configConvert(in, x, depth, toConfig)
 	case *py.List:
 		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
@@ -323,6 +332,37 @@ func copyValue(v py.Value) py.Value {
 			_ = s.Add(it) // it came out of a set
 		}
 		return s
+	}
+	return v
+}
+
+// plainConv is what Data makes of the dicts in it: to_dict, as far as somebody
+// looks.
+var plainConv = &py.Conversion{}
+
+func init() { plainConv.Val = deferPlain }
+
+func deferPlain(v py.Value) py.Value {
+	switch x := v.(type) {
+	case *py.Dict:
+		if src, conv := x.Deferred(); src != nil && conv.Config { // to_dict of an import is to_dict of what was imported
+			x = src
+		}
+		return py.Defer(x, plainConv)
+	case *py.List:
+		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			l.Items[i] = deferPlain(it)
+		}
+		return l
+	case *py.Tuple:
+		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
+		for i, it := range x.Items {
+			t.Items[i] = deferPlain(it)
+		}
+		return t
+	case *Lazy:
+		return x.Path()
 	}
 	return v
 }

@@ -3,6 +3,7 @@ package pyconf
 import (
 	"math"
 	"math/big"
+	"slices"
 	"sort"
 	"strings"
 
@@ -45,61 +46,94 @@ func Dump(data *py.Dict) string {
 }
 
 // SortKeys returns data with the keys of every dict in the order that a dump
-// loads with: by their text. Positions are kept, values shared.
-func SortKeys(data *py.Dict) *py.Dict { return sortValue(data).(*py.Dict) }
+// loads with: by their text. Positions are kept. data must not be changed
+// afterwards: what is in it is copied when somebody looks.
+func SortKeys(data *py.Dict) *py.Dict {
+	d := &py.Dict{At: data.At, Config: data.Config}
+	for _, e := range sortedEntries(data) {
+		e.Val = deferSorted(e.Val)
+		_ = d.Put(e) // the key came out of a dict
+	}
+	return d
+}
 
-func sortValue(v py.Value) py.Value {
+// The conversions of SortKeys: of plain dicts, of ConfigDicts, and of what
+// Data still has to make.
+var (
+	sortConv       = &py.Conversion{Order: sortEntries}
+	sortConfigConv = &py.Conversion{Order: sortEntries, Config: true}
+	plainSortConv  = &py.Conversion{Order: sortEntries}
+)
+
+func init() {
+	sortConv.Val, sortConfigConv.Val = deferSorted, deferSorted
+	plainSortConv.Val = func(v py.Value) py.Value { return deferSorted(deferPlain(v)) }
+}
+
+func deferSorted(v py.Value) py.Value {
 	switch x := v.(type) {
 	case *py.Dict:
-		d := &py.Dict{At: x.At, Config: x.Config}
-		for _, e := range sortedEntries(x) {
-			e.Val = sortValue(e.Val)
-			_ = d.Put(e) // the key came out of a dict
+		if src, conv := x.Deferred(); src != nil && (conv == plainConv || conv == plainSortConv) {
+			return py.Defer(src, plainSortConv)
 		}
-		return d
+		if x.Config {
+			return py.Defer(x, sortConfigConv)
+		}
+		return py.Defer(x, sortConv)
 	case *py.List:
 		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
 		for i, it := range x.Items {
-			l.Items[i] = sortValue(it)
+			l.Items[i] = deferSorted(it)
 		}
 		return l
 	case *py.Tuple:
 		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
 		for i, it := range x.Items {
-			t.Items[i] = sortValue(it)
+			t.Items[i] = deferSorted(it)
 		}
 		return t
 	}
 	return v
 }
 
+// sortedEntries is the entries of d by the text of their keys.
 func sortedEntries(d *py.Dict) []py.Entry {
 	es := d.Entries()
-	inOrder := true // as in most small dicts: nothing to copy
-	for i := range es {
-		k, ok := es[i].Key.(string)
-		if inOrder = ok; ok && i > 0 {
-			prev, _ := es[i-1].Key.(string)
-			inOrder = prev <= k
-		}
-		if !inOrder {
-			break
-		}
-	}
-	if inOrder {
+	if inOrder(es) { // as in most small dicts: nothing to copy
 		return es
 	}
-	keys := make([]string, len(es))
-	idx := make([]int, len(es))
-	for i, e := range es {
-		keys[i], idx[i] = py.Str(e.Key), i
+	return sortEntries(append([]py.Entry(nil), es...))
+}
+
+func inOrder(es []py.Entry) bool {
+	prev := ""
+	for i := range es {
+		k, ok := es[i].Key.(string)
+		if !ok || k < prev {
+			return false
+		}
+		prev = k
 	}
-	sort.SliceStable(idx, func(i, j int) bool { return keys[idx[i]] < keys[idx[j]] })
-	out := make([]py.Entry, len(es))
-	for i, j := range idx {
-		out[i] = es[j]
+	return true
+}
+
+// sortEntries sorts in place.
+func sortEntries(es []py.Entry) []py.Entry {
+	if inOrder(es) {
+		return es
 	}
-	return out
+	slices.SortStableFunc(es, func(a, b py.Entry) int {
+		x, ok := a.Key.(string)
+		if !ok {
+			x = py.Str(a.Key)
+		}
+		y, ok := b.Key.(string)
+		if !ok {
+			y = py.Str(b.Key)
+		}
+		return strings.Compare(x, y)
+	})
+	return es
 }
 
 type dumper struct {

@@ -101,6 +101,9 @@ func TestHostile(t *testing.T) {
 		{"many evals", "x = ' ' * 10**6 + '1'\nwhile True:\n    eval(x)", "did not finish|more than"},
 		{"import circle", "from mmengine.config import read_base\nwith read_base():\n    from .circle_a import *", "circle: circle_a.py → circle_b.py → circle_a.py"},
 		{"import of itself", "from mmengine.config import read_base\nwith read_base():\n    from .hostile import *", "circle: hostile.py → hostile.py"},
+		{"copies made late", "from mmengine.config import read_base\nwith read_base():\n    from .wide import x\nfor d in x:\n    d['a'] = 1", "memory"},
+		{"copies made late by repr", "from mmengine.config import read_base\nwith read_base():\n    from .wide import y\nz = len(str(y))", "memory|too large|nested too deeply"},
+		{"too many copies", "from mmengine.config import read_base\nwith read_base():\n    from .shared import x", "too deeply|did not finish|memory"},
 		{"import flood", "from mmengine.config import read_base\nwith read_base():\n    from pkg.flood00 import *", "imports too much|did not finish|memory"},
 		{"null byte", "x = 1\x00", "null bytes"},
 		{"not utf-8", "x = '\xff'", "not valid UTF-8"},
@@ -128,6 +131,8 @@ func TestHostile(t *testing.T) {
 		write(t, dir, "pkg/"+a+".py", "from mmengine.config import read_base\nwith read_base():\n    from ."+b+" import x as y\n    from pkg."+b+" import *\n")
 	}
 	write(t, dir, "pkg/flood40.py", "x = [1]\n")
+	write(t, dir, "wide.py", "w = {str(i): i for i in range(1000)}\nx = [w] * 8000\ny = [{'w': [{'v': w}]}] * 8000\n")
+	write(t, dir, "shared.py", "x = {}\nfor i in range(60):\n    x = {'a': x, 'b': x}\n")
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x]\n"
 	for c := 'b'; c < 'l'; c++ {
 		p := string(c - 1)

@@ -21,6 +21,7 @@ type interp struct {
 	cache *Cache
 	fs    *files
 
+	conv     *py.Conversion // of imported values
 	steps    int
 	maxSteps int
 	depth    int // of calls into functions of the config
@@ -54,11 +55,12 @@ type module struct {
 
 // base is a loaded base file.
 type base struct {
-	m     *module
-	vars  *py.Dict            // as the file made them
-	done  map[string]py.Value // as importers see them
-	names map[string]bool
-	path  filePath
+	m      *module
+	vars   *py.Dict            // as the file made them
+	done   map[string]py.Value // as importers see them
+	names  map[string]bool
+	path   filePath
+	frozen bool // nothing that is imported from it can change it any more
 }
 
 // frame is one activation of a module, a function or a comprehension.
@@ -96,7 +98,10 @@ const heapStep = 8 << 20
 // tick counts one step and, now and then, looks whether to stop.
 func (in *interp) tick() error {
 	in.steps++
-	if in.steps&2047 == 0 {
+	if in.steps&2047 == 0 || in.charged >= heapStep {
+		if err := in.charge(0); err != nil {
+			return err
+		}
 		return in.checkStop()
 	}
 	return nil

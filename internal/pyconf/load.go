@@ -132,9 +132,10 @@ var lazyClass = &builtin{name: "LazyObject", typ: true, fn: func(c *callArgs) (p
 }}
 
 // run executes the statements of a file.
-func (m *module) run(body []syntax.Stmt) error {
+func (m *module) run(body []syntax.Stmt) (err error) {
+	defer catch(m.file.Base(), &err)
 	fr := &frame{in: m.in, m: m}
-	_, err := fr.block(body)
+	_, err = fr.block(body)
 	if r, ok := err.(*raised); ok {
 		return r.diagnostic(m.in.set)
 	}
@@ -151,7 +152,11 @@ func (m *module) loadBase(s *syntax.ImportFrom) error {
 	if err != nil {
 		return err
 	}
-	m.bases[moduleString(s)] = &base{m: b, vars: b.variables(), names: b.names, path: p}
+	nb := &base{m: b, vars: b.variables(), names: b.names, path: p}
+	if nb.frozen, err = nb.closed(m.plan, s); err != nil {
+		return err
+	}
+	m.bases[moduleString(s)] = nb
 	return nil
 }
 
@@ -250,7 +255,7 @@ func (b *base) value(e py.Entry) (py.Value, error) {
 	if v, ok := b.done[k]; ok {
 		return v, nil
 	}
-	v, err := toConfig(b.m.in, e.Val, 0)
+	v, err := b.convert(e.Val)
 	if err != nil {
 		return nil, b.m.dataError(e, err)
 	}

@@ -135,6 +135,7 @@ func begin(ctx context.Context, path string, o Options) (*interp, *Config) {
 		o.Files = source.NewSet()
 	}
 	in := &interp{ctx: ctx, o: &o, set: o.Files, cache: o.Cache, maxSteps: o.MaxSteps, fs: newFiles(o.Dir, o.Catalog)}
+	in.conv = in.makeConv()
 	if o.MaxMemory > 0 {
 		in.heapBase = heapBytes()
 	}
@@ -205,8 +206,9 @@ func checkout(dir string) string {
 }
 
 // load fills cfg with what the text means.
-func (in *interp) load(cfg *Config, p filePath, text string) error {
-	var err error
+func (in *interp) load(cfg *Config, p filePath, text string) (err error) {
+	defer catch(0, &err)
+	defer func() { in.conv.Made = nil }() // what is made later is not the config's doing
 	switch ext := filepath.Ext(p.name); ext {
 	case ".json", ".yaml", ".yml":
 		cfg.Mode = Classic
@@ -255,7 +257,11 @@ var reserved = map[string]bool{"filename": true, "text": true, "pretty_text": tr
 // values that no file can hold are left out at the top and are kept inside
 // other values, where Dump leaves them out.
 func (c *Config) Data() *py.Dict {
-	d := plain(c.allData()).(*py.Dict)
+	d := c.allData()
+	d.Config = false
+	for i, es := 0, d.Entries(); i < len(es); i++ {
+		es[i].Val = deferPlain(es[i].Val)
+	}
 	for _, e := range slices.Clone(d.Entries()) {
 		if _, opaque := e.Val.(py.Object); opaque {
 			if _, isRange := e.Val.(*py.Range); !isRange {
