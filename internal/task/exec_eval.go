@@ -131,19 +131,26 @@ func (x *executor) evalInput(set *dataset.Set, preds *store.Predictions, ecfg, m
 		return nil, &Failure{Kind: KindConfig, Message: fmt.Sprintf("there are %d predictions for %d rows of dataset %s", n, len(set.Test), set.Abbr),
 			Hint: "they were made with another test_range or another version of the data: infer again"}
 	}
-	in := &evaluator.Input{Predictions: make([]py.Value, 0, n), Failed: make([]string, n)}
+	test := set.Test
+	set.Test, set.Train = nil, nil
+	in := &evaluator.Input{Failed: make([]string, n)}
+	if rows {
+		in.Rows = test
+	} else {
+		in.Name = rowNames(test)
+	}
 	if set.Output != "" {
 		in.References = make([]py.Value, n)
-		for i, row := range set.Test {
+	}
+	for i, row := range test {
+		if in.References != nil {
 			in.References[i] = detach(row.Get(set.Output))
 		}
+		if !rows {
+			test[i] = nil // as much as is done with
+		}
 	}
-	if rows {
-		in.Rows = set.Test
-	} else {
-		in.Name = rowNames(set.Test)
-	}
-	set.Test, set.Train = nil, nil
+	in.Predictions = make([]py.Value, 0, n)
 	ofReferences, err := x.extraction("dataset_postprocessor", ecfg.Dict("dataset_postprocessor"))
 	if err != nil {
 		return nil, err
