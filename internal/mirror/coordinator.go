@@ -54,6 +54,7 @@ type Coordinator struct {
 	lengths  map[string]int64     // of files of records, as far as they are here
 	results  map[string][2]string // ETags of statement and result
 	settled  map[string]bool      // folders of records that are not wanted any more
+	over     map[string]bool      // files of records that were settled, by an earlier coordinator too
 	pushed   map[string]stamp
 	there    map[string]object.Info // what in/ had when it was first asked; nil before
 	full     bool                   // the next look must list everything
@@ -78,6 +79,10 @@ type stateText struct {
 	Kind string `json:"kind"`
 	URL  string `json:"url"`
 }
+
+// overFile lists the files of records that were settled, one a line: a later
+// coordinator leaves their objects alone.
+const overFile = "state/object.settled"
 
 const stateKind = "object store"
 
@@ -156,8 +161,16 @@ func newCoordinator(run *store.Run, url string, o Options) (*Coordinator, error)
 	if err != nil {
 		return nil, err
 	}
+	over := map[string]bool{}
+	names, err := os.ReadFile(run.Path(filepath.FromSlash(overFile)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look what is settled: %w", err)
+	}
+	for n := range strings.Lines(string(names)) {
+		over[strings.TrimSuffix(n, "\n")] = true
+	}
 	return &Coordinator{
-		place: p, run: run, url: url, o: o, full: true,
+		over: over, place: p, run: run, url: url, o: o, full: true,
 		statuses: map[string]string{}, lengths: map[string]int64{}, results: map[string][2]string{}, settled: map[string]bool{}, pushed: map[string]stamp{},
 	}, nil
 }
@@ -266,7 +279,27 @@ func (c *Coordinator) Do(f func()) {
 // Settled says, inside of Do, that the records of a dataset are settled: its
 // writers' files are not wanted any more.
 func (c *Coordinator) Settled(model, dataset string) {
-	c.settled[path.Join("predictions", model, dataset+".records")] = true
+	dir := path.Join("predictions", model, dataset+".records")
+	c.settled[dir] = true
+	var names strings.Builder
+	for f := range c.lengths {
+		if path.Dir(f) == dir && !c.over[f] {
+			c.over[f] = true
+			names.WriteString(f + "\n")
+		}
+	}
+	if names.Len() == 0 {
+		return
+	}
+	// Without the list a later coordinator settles the dataset once more.
+	f, err := os.OpenFile(c.run.Path(filepath.FromSlash(overFile)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err == nil {
+		_, err = f.WriteString(names.String())
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		c.o.Log.Warn("list of what is settled not written", "error", err)
+	}
 }
 
 // fullEvery is how many looks list everything even though no status changed:
@@ -388,7 +421,7 @@ func (c *Coordinator) pullRecords(ctx context.Context, file string, ps []piece) 
 	dst := c.run.Path(filepath.FromSlash(file))
 	c.mu.Lock()
 	have, known := c.lengths[file]
-	gone := c.settled[path.Dir(file)]
+	gone := c.settled[path.Dir(file)] || c.over[file]
 	c.mu.Unlock()
 	if gone || known && have >= end {
 		return nil
@@ -426,12 +459,6 @@ func (c *Coordinator) pullRecords(ctx context.Context, file string, ps []piece) 
 // fetchRecords makes a file of records anew.
 func (c *Coordinator) fetchRecords(ctx context.Context, file string, ps []piece, end int64) (err error) {
 	dst := c.run.Path(filepath.FromSlash(file))
-	if st, err := os.Stat(dst); err == nil && st.Size() > end { // the store has lost some: what is here stays
-		c.mu.Lock()
-		c.lengths[file] = st.Size()
-		c.mu.Unlock()
-		return nil
-	}
 	if err := os.MkdirAll(c.run.Path("state", "tmp"), 0o777); err != nil {
 		return fmt.Errorf("write records: %w", err)
 	}
@@ -458,6 +485,13 @@ func (c *Coordinator) fetchRecords(ctx context.Context, file string, ps []piece,
 	}
 	if err := os.MkdirAll(filepath.Dir(dst), 0o777); err != nil {
 		return fmt.Errorf("write records: %w", err)
+	}
+	if st, err := os.Stat(dst); err == nil && st.Size() > end {
+		// A crash left more here than was fetched, or the store has lost some:
+		// what is here counts too, as a file of its own.
+		if err := os.Rename(dst, strings.TrimSuffix(dst, ".jsonl")+"-kept.jsonl"); err != nil {
+			return fmt.Errorf("write records: %w", err)
+		}
 	}
 	if err := os.Rename(f.Name(), dst); err != nil {
 		return fmt.Errorf("write records: %w", err)
@@ -607,8 +641,10 @@ func (c *Coordinator) Clean(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := os.Remove(c.run.Path(filepath.FromSlash(stateFile))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("clean up: %w", err)
+	for _, f := range []string{overFile, stateFile} { // this one last: it says that there are objects
+		if err := os.Remove(c.run.Path(filepath.FromSlash(f))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("clean up: %w", err)
+		}
 	}
 	return nil
 }

@@ -355,6 +355,9 @@ func (w *Worker) Close(ctx context.Context) error {
 	return nil
 }
 
+// Flush uploads now what was added.
+func (w *Worker) Flush(ctx context.Context) error { return w.pass(ctx) }
+
 // pass uploads what was added since the last one: the status as it is now, and
 // before it everything that it may speak of.
 func (w *Worker) pass(ctx context.Context) error {

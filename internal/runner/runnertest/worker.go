@@ -13,6 +13,7 @@ import (
 
 	"sextant/internal/event"
 	"sextant/internal/infer"
+	"sextant/internal/mirror"
 	"sextant/internal/model"
 	"sextant/internal/py"
 	"sextant/internal/runner"
@@ -35,11 +36,37 @@ const beat = 100 * time.Millisecond
 //	          misbehave, after that many rows asked by this attempt, in that
 //	          many attempts
 func worker(path string) int {
-	m, err := task.ReadManifest(path, os.Getenv)
+	if _, _, ok := mirror.ParseRef(path); !ok {
+		m, err := task.ReadManifest(path, os.Getenv)
+		if err != nil {
+			fmt.Println(err)
+			return 2
+		}
+		return work(m, m.Run, nil)
+	}
+	ctx := context.Background()
+	w, err := mirror.Fetch(ctx, path, mirror.WorkerOptions{Getenv: os.Getenv})
 	if err != nil {
 		fmt.Println(err)
-		return 2
+		return 1
 	}
+	w.Start()
+	code := work(w.Manifest(), w.Origin, func() {
+		if err := w.Flush(ctx); err != nil {
+			fmt.Println(err)
+		}
+	})
+	if err := w.Close(ctx); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return code
+}
+
+// work executes m. What it asks is noted in origin, where the coordinator has
+// the run; flush, when not nil, hands in what was done so far, before the
+// worker misbehaves: so the tests know what is kept.
+func work(m *task.Manifest, origin string, flush func()) int {
 	for _, u := range m.Units {
 		if u.Dataset.Str("how") == "exit early" {
 			fmt.Println("cannot even start")
@@ -68,7 +95,7 @@ func worker(path string) int {
 		return 2
 	}
 	defer run.Close()
-	w := &fake{m: m, run: run, sink: at.Sink, writers: map[string]*store.Writer{}}
+	w := &fake{m: m, run: run, origin: origin, flush: flush, sink: at.Sink, writers: map[string]*store.Writer{}}
 	w.rep = task.NewReporter(run, m, "host", os.Getpid(), beat)
 	code, state := 0, task.Done
 	var whole *task.Failure
@@ -105,6 +132,8 @@ func worker(path string) int {
 type fake struct {
 	m       *task.Manifest
 	run     *store.Run
+	origin  string
+	flush   func()
 	sink    event.Sink
 	rep     *task.Reporter
 	writers map[string]*store.Writer
@@ -166,7 +195,7 @@ func (w *fake) rows(ctx context.Context, u *task.Unit) (st task.UnitStatus, f *t
 			}
 		}
 		asked++
-		note(w.m.Run, u.Abbr, i)
+		note(w.origin, u.Abbr, i)
 		time.Sleep(time.Duration(d.Int("pause_ms", 0)) * time.Millisecond)
 		r := infer.Record{Index: i, ID: id, State: infer.OK, Data: py.DictOf("origin_prompt", fmt.Sprint("q", i), "prediction", fmt.Sprint("a", i))}
 		if i == d.Int("fail_row", -1) {
@@ -184,6 +213,9 @@ func (w *fake) rows(ctx context.Context, u *task.Unit) (st task.UnitStatus, f *t
 
 // misbehave does what it is told to, with one question in flight.
 func (w *fake) misbehave(ctx context.Context, how string) *task.Failure {
+	if w.flush != nil {
+		w.flush()
+	}
 	switch how {
 	case "fail":
 		return &task.Failure{Kind: task.KindOther, Message: fmt.Sprintf("broken in attempt %d", w.m.Attempt)}

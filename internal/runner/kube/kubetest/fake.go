@@ -81,7 +81,7 @@ func Fake(t testing.TB, environ []string) *Cluster {
 	c.cs.PrependReactor("delete", "jobs", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, c.markJob(a.(clienttesting.DeleteAction).GetName())
 	})
-	k := newKubelet(c.cs, environ, func(_ context.Context, name string, change func(*corev1.Pod)) error {
+	k := newKubelet(c.cs, t.TempDir(), environ, func(_ context.Context, name string, change func(*corev1.Pod)) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		o, err := c.cs.Tracker().Get(podsGVR, Namespace, name)

@@ -12,7 +12,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -37,6 +39,7 @@ const NodeName = "here"
 type kubelet struct {
 	cs      kubernetes.Interface
 	environ []string
+	dir     string // each pod has a folder of its own below it, also for temporary files
 	// update changes a pod and its status, as a transaction.
 	update func(ctx context.Context, name string, change func(*corev1.Pod)) error
 
@@ -70,8 +73,8 @@ func (l *log) String() string {
 	return l.b.String()
 }
 
-func newKubelet(cs kubernetes.Interface, environ []string, update func(context.Context, string, func(*corev1.Pod)) error) *kubelet {
-	return &kubelet{cs: cs, environ: environ, update: update, procs: map[types.UID]*proc{}, logs: map[string]*log{}}
+func newKubelet(cs kubernetes.Interface, dir string, environ []string, update func(context.Context, string, func(*corev1.Pod)) error) *kubelet {
+	return &kubelet{cs: cs, dir: dir, environ: environ, update: update, procs: map[types.UID]*proc{}, logs: map[string]*log{}}
 }
 
 // log is what a pod has printed.
@@ -194,12 +197,17 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) {
 		cmd.Env = append(cmd.Env, n+"="+v)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Dir = filepath.Join(k.dir, string(pod.UID))
+	cmd.Env = append(cmd.Env, "TMPDIR="+cmd.Dir)
+	err = os.MkdirAll(cmd.Dir, 0o777)
 	out := &log{}
 	cmd.Stdout, cmd.Stderr = out, out
 	p := &proc{name: pod.Name, cmd: cmd, done: make(chan struct{})}
 	k.mu.Lock()
 	k.procs[pod.UID], k.logs[pod.Name] = p, out
-	err = cmd.Start()
+	if err == nil {
+		err = cmd.Start()
+	}
 	k.mu.Unlock()
 	k.wg.Go(func() {
 		defer close(p.done)

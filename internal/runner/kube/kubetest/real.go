@@ -89,7 +89,7 @@ func Real(t testing.TB, environ []string) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKubelet(cs, environ, func(ctx context.Context, name string, change func(*corev1.Pod)) error {
+	k := newKubelet(cs, t.TempDir(), environ, func(ctx context.Context, name string, change func(*corev1.Pod)) error {
 		for {
 			cur, err := cs.CoreV1().Pods(Namespace).Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
