@@ -43,9 +43,9 @@ func (a *app) configShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data := task.Redact(c.Data())
+			data := task.Redact(c.Data(), a.env.Environ()...)
 			if len(args) == 1 {
-				_, err := io.WriteString(a.env.Stdout, pyconf.Dump(data))
+				_, err := io.WriteString(a.env.Stdout, task.Named(pyconf.Dump(data)))
 				return err
 			}
 			v, pos, err := walk(data, args[1])
@@ -169,7 +169,7 @@ func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bo
 	if err != nil {
 		return err
 	}
-	errs := append(task.Check(exp), run.Check(exp)...)
+	errs := append(append(task.Check(exp), task.CheckSecrets(exp)...), run.Check(exp)...)
 	if len(errs) > 0 {
 		return errs
 	}
@@ -207,7 +207,11 @@ func (a *app) configDump() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := pyconf.Dump(c.Data())
+			data := task.Redact(c.Data(), a.env.Environ()...)
+			if task.Redacted(data) {
+				a.terminal(false, false).Note("secrets are left out: put them back where REDACTED stands, or name a variable that holds them: '{{$NAME:}}'")
+			}
+			text := task.Named(pyconf.Dump(data))
 			if out == "" || out == "-" {
 				_, err = io.WriteString(a.env.Stdout, text)
 				return err

@@ -76,9 +76,12 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	}
 	ui.SetFiles(a.files)
 	if f.ConfigVerbose {
-		ui.Print(pyconf.Dump(task.Redact(exp.Config)))
+		ui.Print(task.Named(pyconf.Dump(task.Redact(exp.Config, a.env.Environ()...))))
 	}
 	errs := append(task.Check(exp), run.Check(exp)...)
+	if f.Mode == "all" || f.Mode == "infer" {
+		errs = append(errs, task.CheckSecrets(exp)...)
+	}
 	missing, errs := unavailable(errs, f.DryRun)
 	if len(errs) > 0 {
 		return errs
@@ -414,10 +417,10 @@ func hintOf(err error) string {
 
 // dumpConfig writes the config of this session into the run, without secrets.
 func (a *app) dumpConfig(r *store.Run, exp *spec.Experiment, now time.Time) error {
-	cfg := task.Redact(exp.Config).Copy()
+	cfg := task.Redact(exp.Config, a.env.Environ()...).Copy()
 	cfg.Set("work_dir", r.Dir())
 	name := fmt.Sprintf("%s_%d.py", now.Format(store.TimeLayout), a.env.Pid)
-	return r.WriteFile(filepath.Join("configs", name), []byte(pyconf.Dump(cfg)))
+	return r.WriteFile(filepath.Join("configs", name), []byte(task.Named(pyconf.Dump(cfg))))
 }
 
 func (a *app) dataSource(offline bool, ui *term.UI) *source.Finder {

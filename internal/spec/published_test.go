@@ -14,9 +14,9 @@ import (
 	"sextant/internal/spec"
 )
 
-// The hash in the name of each published dataset config is that of the first
-// list of datasets that it defines, but for those in testdata/hash-differs.txt.
-func TestPublishedPromptHashes(t *testing.T) {
+// published is the folder of OpenCompass's configs; the test is skipped without.
+func published(t *testing.T) string {
+	t.Helper()
 	dir := os.Getenv("SEXTANT_OC_CONFIGS")
 	if dir == "" {
 		cache, err := os.UserCacheDir()
@@ -25,10 +25,18 @@ func TestPublishedPromptHashes(t *testing.T) {
 		}
 		dir = filepath.Join(cache, "sextant-test", "opencompass-0.5.4")
 	}
-	root := filepath.Join(dir, "opencompass", "configs", "datasets")
+	root := filepath.Join(dir, "opencompass", "configs")
 	if _, err := os.Stat(root); err != nil {
 		t.Skipf("published configs not found, run tools/fetch-opencompass-configs.sh: %v", err)
 	}
+	return root
+}
+
+// The hash in the name of each published dataset config is that of the first
+// list of datasets that it defines, but for those in testdata/hash-differs.txt.
+func TestPublishedPromptHashes(t *testing.T) {
+	root := filepath.Join(published(t), "datasets")
+	dir := filepath.Dir(filepath.Dir(filepath.Dir(root)))
 	known := map[string]string{}
 	b, err := os.ReadFile(filepath.Join("testdata", "hash-differs.txt"))
 	if err != nil {

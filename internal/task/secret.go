@@ -21,7 +21,7 @@ const envRef = "$env"
 
 // literalSecret reports whether a value under a secret's key is one, not a
 // pointer to where it is: OpenCompass writes 'ENV' for "see the environment".
-func literalSecret(s string) bool { return s != "" && s != "ENV" && s != "EMPTY" }
+func literalSecret(s string) bool { return s != "" && s != "ENV" && s != "EMPTY" && s != redacted }
 
 // hider takes secrets out of values.
 type hider struct {
@@ -71,16 +71,19 @@ func (h *hider) hides(s string) bool {
 	return secretText.MatchString(s)
 }
 
-// without is s with the secrets in it replaced by by.
-func (h *hider) without(s, by string) string {
+// without is s with the secrets in it replaced.
+func (h *hider) without(s string, by func(secret string) string) string {
 	for _, k := range h.known {
-		s = strings.ReplaceAll(s, k, by)
+		s = strings.ReplaceAll(s, k, by(k))
 	}
 	return secretText.ReplaceAllStringFunc(s, func(m string) string {
-		if strings.HasPrefix(m, "://") {
-			return "://" + by + "@"
+		if strings.Contains(m, "{{$") {
+			return m
 		}
-		return by
+		if strings.HasPrefix(m, "://") {
+			return "://" + redacted + "@"
+		}
+		return by(m)
 	})
 }
 
@@ -105,7 +108,9 @@ func (h *hider) value(v py.Value) py.Value {
 		var out *py.Dict
 		for _, e := range x.Entries() {
 			nv := e.Val
-			if k, ok := e.Key.(string); ok && spec.IsSecretKey(k) {
+			k, _ := e.Key.(string)
+			t, isText := e.Val.(string)
+			if k != "" && (spec.IsSecretKey(k) || isText && spec.IsSecret(k, t)) {
 				nv = h.secret(e.Val)
 			} else {
 				nv = h.value(e.Val)
@@ -256,7 +261,7 @@ func SecretValues(env map[string]string) []string {
 func EnvSecrets(environ []string) []string {
 	found := map[string]string{}
 	for _, e := range environ {
-		if k, v, ok := strings.Cut(e, "="); ok && len(v) >= 8 && spec.IsSecretKey(k) {
+		if k, v, ok := strings.Cut(e, "="); ok && len(v) >= 8 && spec.IsSecretVariable(k) {
 			found[k] = v
 		}
 	}
