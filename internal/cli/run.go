@@ -394,7 +394,11 @@ func (a *app) openRun(f *runFlags, workDir string, now time.Time) (*store.Run, e
 		if (f.Mode == "eval" || f.Mode == "viz") && !f.ReadFromStation {
 			return nil, &exitError{code: ExitUsage, err: fmt.Errorf("-m %s works on an earlier run", f.Mode), hint: "name it with -r TIME, take the last one with -r, or take results from a station with --read-from-station"}
 		}
-		return store.Create(workDir, now)
+		r, err := store.Create(workDir, now)
+		if err == nil && r.NamedAfter() != "" {
+			a.terminal(f.Quiet, f.JSON).Note("the clock is behind that of run %s: this one is called %s, so that it comes after it", r.NamedAfter(), r.Name())
+		}
+		return r, err
 	}
 	r, err := store.Resolve(workDir, f.Reuse)
 	var none *store.NothingToResumeError

@@ -21,9 +21,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,9 +34,10 @@ const Version = 1
 
 // Run is one work directory. Its methods are safe for concurrent use.
 type Run struct {
-	dir  string
-	fs   filesystem
-	sync *syncer
+	dir   string
+	fs    filesystem
+	sync  *syncer
+	after string // see NamedAfter
 }
 
 // Open returns the run in dir, which must exist. It writes nothing.
@@ -78,36 +76,6 @@ func (r *Run) Path(elem ...string) string {
 	return filepath.Join(append([]string{r.dir}, elem...)...)
 }
 
-// TimeLayout is how the folder of a run is named after its time.
-const TimeLayout = "20060102_150405"
-
-// Create makes the folder of a new run below workDir, named after now (local
-// time, as OpenCompass does). When a run of the same second exists, the name
-// gets a suffix: 20250131_235959_2.
-func Create(workDir string, now time.Time) (*Run, error) {
-	abs, err := filepath.Abs(workDir)
-	if err != nil {
-		return nil, fmt.Errorf("create run in %s: %w", workDir, err)
-	}
-	if err := os.MkdirAll(abs, 0o777); err != nil {
-		return nil, notWritable(workDir, err)
-	}
-	base := now.Format(TimeLayout)
-	for n := 1; ; n++ {
-		name := base
-		if n > 1 {
-			name = fmt.Sprintf("%s_%d", base, n)
-		}
-		err := os.Mkdir(filepath.Join(abs, name), 0o777)
-		if err == nil {
-			return open(filepath.Join(abs, name), osFS{}), nil
-		}
-		if !errors.Is(err, fs.ErrExist) || n > 10000 {
-			return nil, notWritable(workDir, err)
-		}
-	}
-}
-
 func notWritable(dir string, err error) error {
 	if isFull(err) {
 		return &FullError{Path: dir, Err: err}
@@ -126,96 +94,6 @@ func cause(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-var runName = regexp.MustCompile(`^(\d{8}_\d{6})(?:_(\d+))?$`)
-
-// Runs lists the runs below workDir, oldest first: the folders whose names
-// are times. A missing workDir has none.
-func Runs(workDir string) ([]string, error) {
-	ents, err := os.ReadDir(workDir)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	var out []string
-	for _, e := range ents {
-		if !runName.MatchString(e.Name()) {
-			continue
-		}
-		if e.IsDir() {
-			out = append(out, e.Name())
-		} else if st, err := os.Stat(filepath.Join(workDir, e.Name())); err == nil && st.IsDir() {
-			out = append(out, e.Name()) // a link to a run kept elsewhere
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return runLess(out[i], out[j]) })
-	return out, nil
-}
-
-// runLess orders names of runs by time, then by the number behind it.
-func runLess(a, b string) bool {
-	ma, mb := runName.FindStringSubmatch(a), runName.FindStringSubmatch(b)
-	if ma[1] != mb[1] {
-		return ma[1] < mb[1]
-	}
-	na, _ := strconv.Atoi(ma[2]) // "" is the first, 0
-	nb, _ := strconv.Atoi(mb[2])
-	return na < nb
-}
-
-// NothingToResumeError says that -r found no run.
-type NothingToResumeError struct {
-	WorkDir string
-	Want    string   // what -r named: "latest" or a name
-	Found   []string // runs that exist, oldest first
-}
-
-func (e *NothingToResumeError) Error() string {
-	if e.Want == "latest" {
-		return fmt.Sprintf("nothing to resume: there is no run in %s", e.WorkDir)
-	}
-	return fmt.Sprintf("nothing to resume: there is no run %s in %s", e.Want, e.WorkDir)
-}
-
-// Hint says what exists.
-func (e *NothingToResumeError) Hint() string {
-	if len(e.Found) == 0 {
-		return "start without -r, or name another folder with -w"
-	}
-	shown := e.Found
-	more := ""
-	if len(shown) > 5 {
-		more = fmt.Sprintf(" (and %d older)", len(shown)-5)
-		shown = shown[len(shown)-5:]
-	}
-	return "runs there: " + strings.Join(shown, ", ") + more
-}
-
-// Resolve opens the run that -r names: "latest" is the last run in workDir by
-// its name, anything else is the name of a folder there (any folder, as
-// OpenCompass has it). The error is a *NothingToResumeError when there is none.
-func Resolve(workDir, which string) (*Run, error) {
-	runs, err := Runs(workDir)
-	if err != nil {
-		return nil, err
-	}
-	if which == "latest" {
-		if len(runs) == 0 {
-			return nil, &NothingToResumeError{WorkDir: workDir, Want: which}
-		}
-		return Open(filepath.Join(workDir, runs[len(runs)-1]))
-	}
-	if which == "" || !filepath.IsLocal(which) {
-		return nil, &NothingToResumeError{WorkDir: workDir, Want: which, Found: runs}
-	}
-	r, err := Open(filepath.Join(workDir, which))
-	if err != nil {
-		return nil, &NothingToResumeError{WorkDir: workDir, Want: which, Found: runs}
-	}
-	return r, nil
 }
 
 // CheckWritable reports in one sentence when the run's folder cannot be

@@ -717,6 +717,60 @@ func TestResultMetrics(t *testing.T) {
 	}
 }
 
+// The run that was created last is the latest, whatever the clock says.
+func TestLatestWasCreatedLast(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	create := func(at time.Time, name, after string) {
+		t.Helper()
+		r, err := Create(dir, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if r.Name() != name || r.NamedAfter() != after {
+			t.Errorf("created %s after %q, want %s after %q", r.Name(), r.NamedAfter(), name, after)
+		}
+		if l, err := Resolve(dir, "latest"); err != nil || l.Name() != name {
+			t.Errorf("latest is %v, %v, want %s", l, err, name)
+		}
+	}
+	create(at, "20250102_030405", "")
+	create(at.Add(-time.Hour), "20250102_030405_2", "20250102_030405")
+	create(at.Add(-48*time.Hour), "20250102_030405_3", "20250102_030405_2")
+	create(at.Add(time.Second), "20250102_030406", "")
+	// a folder that was given another name is still older than what came later
+	if err := os.Rename(filepath.Join(dir, "20250102_030405_2"), filepath.Join(dir, "20300101_000000")); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Resolve(dir, "latest"); err != nil || l.Name() != "20250102_030406" {
+		t.Errorf("latest is %v, %v", l, err)
+	}
+	create(at.Add(time.Minute), "20300101_000000_2", "20300101_000000")
+	// runs of others count by their names
+	if err := os.Mkdir(filepath.Join(dir, "20310101_000000"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Resolve(dir, "latest"); err != nil || l.Name() != "20310101_000000" {
+		t.Errorf("latest is %v, %v", l, err)
+	}
+	create(at.Add(2*time.Minute), "20310101_000000_2", "20310101_000000")
+	// a copy was not created here
+	other := t.TempDir()
+	if err := os.CopyFS(filepath.Join(other, "20240101_000000"), os.DirFS(filepath.Join(dir, "20310101_000000_2"))); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Create(other, at)
+	if err != nil || r.NamedAfter() != "" {
+		t.Fatal(err, r.NamedAfter())
+	}
+	defer r.Close()
+	if l, err := Resolve(other, "latest"); err != nil || l.Name() != r.Name() {
+		t.Errorf("latest is %v, %v", l, err)
+	}
+}
+
 func TestRunDirectories(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
