@@ -38,7 +38,9 @@ type Env struct {
 	Host                 string
 	Pid                  int
 	CPUs                 int // processors this process may use
-	// Interrupts delivers SIGINT and SIGTERM; nil in tests that send none.
-	Interrupts <-chan struct{}
+	// Interrupts begins to catch SIGINT, SIGTERM and SIGHUP and gives the channel that
+	// delivers them. A command that has something to finish calls it, once; until then they
+	// end the process as they always do. nil in tests that send none.
+	Interrupts func() <-chan struct{}
 	Ctx        context.Context
 }

@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -13,14 +11,6 @@ import (
 
 // OS is the real outside world.
 func OS() *Env {
-	stop := make(chan os.Signal, 4)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	interrupts := make(chan struct{}, 4)
-	go func() {
-		for range stop {
-			interrupts <- struct{}{}
-		}
-	}()
 	cwd, err := os.Getwd()
 	if err != nil {
 		cwd = "."
@@ -40,6 +30,6 @@ func OS() *Env {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())), StderrTTY: term.IsTerminal(int(os.Stderr.Fd())), Width: width,
 		Now: time.Now, Executable: exe, Host: host, Pid: os.Getpid(), CPUs: runtime.GOMAXPROCS(0),
-		Interrupts: interrupts, Ctx: context.Background(),
+		Interrupts: catchSignals, Ctx: context.Background(),
 	}
 }

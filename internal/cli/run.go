@@ -210,7 +210,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 	if f.Mode == "all" || f.Mode == "infer" {
 		plan, err := c.PlanInfer(ctx)
 		if err != nil {
-			return err
+			return a.cutOff(ctx, c, err)
 		}
 		if err := do(plan); err != nil {
 			return a.ended(ctx, c, err)
@@ -221,11 +221,11 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 	}
 	if f.Mode == "all" || f.Mode == "eval" {
 		if err := c.SettleAll(ctx, f.Mode == "all"); err != nil {
-			return err
+			return a.cutOff(ctx, c, err)
 		}
 		plan, err := c.PlanEval(ctx)
 		if err != nil {
-			return err
+			return a.cutOff(ctx, c, err)
 		}
 		if err := do(plan); err != nil {
 			return a.ended(ctx, c, err)
@@ -248,7 +248,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 	if f.Mode != "infer" {
 		s, err := c.Summarize(ctx, a.env.Now(), !f.NoReport, notes)
 		if err != nil {
-			return err
+			return a.cutOff(ctx, c, err)
 		}
 		c.Events.Emit(event.Event{Time: a.env.Now(), Kind: event.RunDone, Seconds: a.env.Now().Sub(begin).Seconds()})
 		ui.Close()
@@ -267,6 +267,10 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		}
 		if s.Missing > 0 && len(failed) == 0 {
 			ui.Warn("%d results are missing; run with -r to go on", s.Missing)
+			code = ExitTaskFailed
+		}
+		if s.Errors > 0 {
+			ui.Warn("evaluations that ended with an error in place of a score: %d; below the table is why", s.Errors)
 			code = ExitTaskFailed
 		}
 	} else {
@@ -348,18 +352,28 @@ func (a *app) ended(ctx context.Context, c *run.Coordinator, err error) error {
 	return err
 }
 
+// cutOff is ended where err says that a second request to stop came while the
+// coordinator itself was working, and err otherwise.
+func (a *app) cutOff(ctx context.Context, c *run.Coordinator, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return a.ended(ctx, c, err)
+	}
+	return err
+}
+
 // interruptible gives a context for two requests to stop: the first closes
 // drain, the second ends the context. `sextant cancel` counts as the first.
 func (a *app) interruptible(ctx context.Context, r *store.Run, ui *term.UI) (context.Context, <-chan struct{}, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	drain := make(chan struct{})
+	interrupts := a.env.interrupts()
 	go func() {
 		t := time.NewTicker(time.Second)
 		defer t.Stop()
 		draining := false
 		for {
 			select {
-			case <-a.env.Interrupts:
+			case <-interrupts:
 				if draining {
 					cancel(errors.New("interrupted twice"))
 					return

@@ -21,6 +21,22 @@ import (
 // runFolder finds the run that a command is about: a folder of a run, a work
 // dir (its last run), or, with nothing said, the last run of outputs/default.
 func (a *app) runFolder(args []string, workDir string) (*store.Run, error) {
+	r, err := a.findRun(args, workDir)
+	var none *store.NothingToResumeError
+	if !errors.As(err, &none) {
+		return r, err
+	}
+	e := &exitError{code: ExitUsage, err: fmt.Errorf("there is no run in %s", a.rel(none.WorkDir)), hint: "name a run's folder, or the folder of its runs with -w"}
+	if none.Want != "latest" {
+		e.err = fmt.Errorf("there is no run %s in %s", none.Want, a.rel(none.WorkDir))
+	}
+	if len(none.Found) > 0 {
+		e.hint = none.Hint()
+	}
+	return nil, e
+}
+
+func (a *app) findRun(args []string, workDir string) (*store.Run, error) {
 	if len(args) > 0 {
 		p := args[0]
 		if !filepath.IsAbs(p) {
@@ -213,7 +229,7 @@ func (a *app) statusCmd() *cobra.Command {
 			if !follow {
 				return show()
 			}
-			return a.follow(cmd.Context(), path, asJSON)
+			return a.follow(cmd.Context(), r, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
@@ -222,27 +238,45 @@ func (a *app) statusCmd() *cobra.Command {
 	return cmd
 }
 
-// follow replays the events of a run and then shows new ones as they come.
-func (a *app) follow(ctx context.Context, path string, asJSON bool) error {
-	if a.env.Interrupts != nil {
-		c, cancel := context.WithCancel(ctx)
-		defer cancel()
-		ctx = c
-		go func() {
-			select {
-			case <-a.env.Interrupts:
-				cancel()
-			case <-c.Done():
-			}
-		}()
-	}
+// follow replays the events of a run and then shows new ones as they come, to
+// the end of the run or of its coordinator.
+func (a *app) follow(ctx context.Context, r *store.Run, asJSON bool) error {
 	ui := a.terminal(false, asJSON)
-	err := event.Tail(ctx, path, 500*time.Millisecond, func(e event.Event) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		t := time.NewTicker(2 * time.Second)
+		defer t.Stop()
+		for {
+			if alive, _ := r.Alive(); !alive {
+				cancel() // what it wrote before is read first
+				return
+			}
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	ended := false
+	err := event.Tail(ctx, r.Path("events.jsonl"), 500*time.Millisecond, func(e event.Event) bool {
 		ui.Emit(e)
-		return e.Kind != event.RunDone
+		switch e.Kind {
+		case event.RunStarted:
+			ended = false
+		case event.RunDone:
+			ended = true
+		}
+		return true
 	})
-	if errors.Is(err, context.Canceled) {
-		return nil
+	cancel()
+	<-gone
+	if err == nil && !ended {
+		ui.Close()
+		ui.Note("%s is not running; go on with -r %s", a.rel(r.Dir()), r.Name())
 	}
 	return err
 }

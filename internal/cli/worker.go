@@ -29,19 +29,20 @@ func (a *app) workerCmd() *cobra.Command {
 // are done, ExitTaskFailed when one failed that may succeed when tried again,
 // ExitUsage when trying again cannot help, ExitInterrupted when told to stop.
 func (a *app) worker(ctx context.Context, path string) error {
+	interrupts := a.env.interrupts()
 	if _, _, ok := mirror.ParseRef(path); ok {
-		return a.remoteWorker(ctx, path)
+		return a.remoteWorker(ctx, path, interrupts)
 	}
 	m, err := task.ReadManifest(path, a.env.Getenv)
 	if err != nil {
 		return err
 	}
-	return a.work(ctx, m)
+	return a.work(ctx, m, interrupts)
 }
 
 // remoteWorker is worker where an object store stands between this machine and
 // the run.
-func (a *app) remoteWorker(ctx context.Context, ref string) error {
+func (a *app) remoteWorker(ctx context.Context, ref string, interrupts <-chan struct{}) error {
 	log := slog.New(slog.NewTextHandler(task.ScrubWriter(a.env.Stderr, task.EnvSecrets(a.env.Environ())), nil))
 	fetching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -49,7 +50,7 @@ func (a *app) remoteWorker(ctx context.Context, ref string) error {
 	go func() {
 		defer close(heard)
 		select {
-		case <-a.env.Interrupts:
+		case <-interrupts:
 			stop()
 		case <-fetched:
 		}
@@ -68,7 +69,7 @@ func (a *app) remoteWorker(ctx context.Context, ref string) error {
 		return withCode(ExitTaskFailed, err)
 	}
 	w.Start()
-	werr := a.work(ctx, w.Manifest())
+	werr := a.work(ctx, w.Manifest(), interrupts)
 	if err := w.Close(context.WithoutCancel(ctx)); err != nil {
 		return withCode(ExitTaskFailed, errors.Join(err, werr))
 	}
@@ -100,7 +101,7 @@ func (a *app) workerLog(m *task.Manifest) *slog.Logger {
 }
 
 // work executes a manifest until it is done or told to stop.
-func (a *app) work(ctx context.Context, m *task.Manifest) error {
+func (a *app) work(ctx context.Context, m *task.Manifest, interrupts <-chan struct{}) error {
 	log := a.workerLog(m)
 	at := runner.Attach(a.env.Getenv, a.env.Stdin, a.env.Now)
 	defer at.Close()
@@ -111,7 +112,7 @@ func (a *app) work(ctx context.Context, m *task.Manifest) error {
 		// The first request to stop, or the end of the coordinator, lets what
 		// is in flight finish; the second request ends it.
 		select {
-		case <-a.env.Interrupts:
+		case <-interrupts:
 			log.Info("told to stop: finishing what is in flight")
 		case <-at.Orphaned:
 			log.Info("the coordinator is gone: finishing what is in flight")
@@ -120,7 +121,7 @@ func (a *app) work(ctx context.Context, m *task.Manifest) error {
 		}
 		close(drain)
 		select {
-		case <-a.env.Interrupts:
+		case <-interrupts:
 			cancel(errors.New("told to stop twice"))
 		case <-ctx.Done():
 		}

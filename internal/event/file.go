@@ -219,8 +219,8 @@ func readLines(br *bufio.Reader, fn func(Event) bool) (int64, error) {
 }
 
 // Tail calls fn with every event of the file, those already there first, and
-// goes on as the file grows, until ctx ends (the error is then nil) or fn
-// returns false. The file need not exist yet. It asks for the size every poll,
+// goes on as the file grows, until ctx ends (the error is then nil, and what was
+// written until then was read) or fn returns false. The file need not exist yet. It asks for the size every poll,
 // since change notices do not come from other machines.
 func Tail(ctx context.Context, path string, poll time.Duration, fn func(Event) bool) error {
 	var off int64
@@ -234,7 +234,8 @@ func Tail(ctx context.Context, path string, poll time.Duration, fn func(Event) b
 		off = n
 		select {
 		case <-ctx.Done():
-			return nil
+			_, _, err := tailOnce(path, off, fn)
+			return err
 		case <-t.C:
 		}
 	}

@@ -27,8 +27,8 @@ type Summary struct {
 	Report string   // path of report.html, "" when it was not asked for
 	// Failed and Unscored count samples without an answer and answers that
 	// could not be read, over all datasets; Missing counts datasets × models
-	// without a result.
-	Failed, Unscored, Missing int
+	// without a result, Errors those whose result is an evaluator's complaint.
+	Failed, Unscored, Missing, Errors int
 }
 
 // Summarize turns results into the summary files and, if asked, the report.
@@ -121,8 +121,14 @@ func (c *Coordinator) Summarize(ctx context.Context, now time.Time, withReport b
 		} else if meta, ok := c.Run.ResultMeta(p.m.Abbr, p.d.Abbr); ok {
 			s.Failed += meta.Counts.Failed
 			s.Unscored += meta.Counts.Unscored
-		} else if _, err := c.Run.ResultMetrics(p.m.Abbr, p.d.Abbr); err != nil {
+		}
+		if c.stale[[2]string{p.m.Abbr, p.d.Abbr}] {
+			continue
+		}
+		if r, err := c.Run.ResultMetrics(p.m.Abbr, p.d.Abbr); err != nil {
 			s.Missing++
+		} else if r.Has("error") {
+			s.Errors++
 		}
 	}
 	if withReport {
