@@ -88,7 +88,7 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 		case err != nil:
 			return err
 		}
-		fmt.Fprintf(&b, "%s: %d tasks (%s, %s)\n", stage.name, len(p.Tasks), part, runner)
+		fmt.Fprintf(&b, "%s: %s (%s, %s)\n", stage.name, source.Count(len(p.Tasks), "task"), part, runner)
 		if p.Skip > 0 {
 			fmt.Fprintf(&b, "  complete already: %d\n", p.Skip)
 		}

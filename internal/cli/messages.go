@@ -13,6 +13,7 @@ import (
 	"sextant/internal/py"
 	"sextant/internal/registry"
 	"sextant/internal/run"
+	"sextant/internal/source"
 	"sextant/internal/spec"
 	"sextant/internal/task"
 )
@@ -49,7 +50,7 @@ func (a *app) dumpMessages(ctx context.Context, c *run.Coordinator, f *runFlags)
 			n++
 		}
 	}
-	ui.Note("%d files of messages in %s", n, a.rel(dir))
+	ui.Note("%s of messages in %s", source.Count(n, "file"), a.rel(dir))
 	return nil
 }
 

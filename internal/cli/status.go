@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sextant/internal/event"
+	"sextant/internal/source"
 	"sextant/internal/store"
 )
 
@@ -178,7 +179,7 @@ func (p *progress) text(width int) string {
 		}
 		fmt.Fprintf(&b, "  %-5s  %-8s  %13s  %s", t.Stage, t.State, n, t.Task)
 		if t.Failed > 0 {
-			fmt.Fprintf(&b, "  (%d samples without an answer)", t.Failed)
+			fmt.Fprintf(&b, "  (%s without an answer)", source.Count(t.Failed, "sample"))
 		}
 		if t.Error != "" {
 			fmt.Fprintf(&b, "\n         %s", t.Error)

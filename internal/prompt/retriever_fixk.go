@@ -20,7 +20,7 @@ func newFixK(cfg *py.Dict, set *dataset.Set) (Retriever, error) {
 	}
 	for _, id := range ids {
 		if id >= len(set.Train) || id < -len(set.Train) {
-			return nil, source.Errorf(cfg.PosOf("fix_id_list"), "fix_id_list names row %d, but the split that examples come from has %d rows", id, len(set.Train))
+			return nil, source.Errorf(cfg.PosOf("fix_id_list"), "fix_id_list names row %d, but the split that examples come from has %s", id, source.Count(len(set.Train), "row"))
 		}
 	}
 	for i, id := range ids {

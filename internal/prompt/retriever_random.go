@@ -26,7 +26,7 @@ func newRandom(cfg *py.Dict, set *dataset.Set) (Retriever, error) {
 	}
 	n := len(set.Train)
 	if num < 0 || num > n {
-		return nil, source.Errorf(cfg.PosOf("ice_num"), "ice_num is %d, but the split that examples come from has %d rows", num, n)
+		return nil, source.Errorf(cfg.PosOf("ice_num"), "ice_num is %d, but the split that examples come from has %s", num, source.Count(n, "row"))
 	}
 	if seed < 0 || seed > 1<<32-1 {
 		return nil, source.Errorf(cfg.PosOf("seed"), "seed must be from 0 to 4294967295, not %d", seed)

@@ -34,6 +34,7 @@ import (
 	"time"
 
 	"sextant/internal/py"
+	"sextant/internal/source"
 	"sextant/internal/summary"
 )
 
@@ -199,7 +200,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"half":   half,
 	"bounds": bounds,
 	"gauge":  newGauge,
-	"group":  group,
+	"group":  source.Number,
 	"link":   link,
 	"short":  short,
 }).Parse(pageText))
@@ -232,7 +233,7 @@ func (v view) Headline() string {
 	for _, r := range v.Runs {
 		n += r.Total
 	}
-	return fmt.Sprintf("%s · %s · %s", plural(len(v.Models), "model"), plural(len(v.Datasets), "dataset"), plural(n, "sample"))
+	return fmt.Sprintf("%s · %s · %s", source.Count(len(v.Models), "model"), source.Count(len(v.Datasets), "dataset"), source.Count(n, "sample"))
 }
 
 // When is the time of the run, for people.
@@ -267,12 +268,12 @@ func (v view) CountsNote(c summary.Cell) string {
 	}
 	var parts []string
 	if c.Counts.Unscored > 0 {
-		parts = append(parts, group(c.Counts.Unscored)+" unscored")
+		parts = append(parts, source.Number(c.Counts.Unscored)+" unscored")
 	}
 	if c.Counts.Failed > 0 {
-		parts = append(parts, group(c.Counts.Failed)+" failed")
+		parts = append(parts, source.Number(c.Counts.Failed)+" failed")
 	}
-	return strings.Join(parts, ", ") + " of " + group(c.Counts.Total)
+	return strings.Join(parts, ", ") + " of " + source.Number(c.Counts.Total)
 }
 
 // half is the longer side of the interval.
@@ -330,19 +331,4 @@ func short(s string) string {
 		return s[:12]
 	}
 	return s
-}
-
-func group(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return group(n) + " " + word + "s"
 }

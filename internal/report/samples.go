@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"sextant/internal/py"
+	"sextant/internal/source"
 )
 
 const (
@@ -298,7 +299,7 @@ func appendText(dst []byte, s string) []byte {
 		for n > 0 && !utf8.RuneStart(s[n]) {
 			n--
 		}
-		s = s[:n] + fmt.Sprintf("\n… %s characters more; the whole text is in the predictions file", group(utf8.RuneCountInString(s[n:])))
+		s = s[:n] + fmt.Sprintf("\n… %s characters more; the whole text is in the predictions file", source.Number(utf8.RuneCountInString(s[n:])))
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

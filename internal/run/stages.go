@@ -10,6 +10,7 @@ import (
 	"sextant/internal/partition"
 	"sextant/internal/py"
 	"sextant/internal/runner"
+	"sextant/internal/source"
 	"sextant/internal/spec"
 	"sextant/internal/store"
 	"sextant/internal/task"
@@ -45,7 +46,7 @@ func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 		if t, ok := c.fromStation(pr); ok {
 			if n := t.failed(); n > 0 && c.Opt.RetryFailed {
 				// which of them failed is known, but not what exactly was asked
-				plan.Remade = append(plan.Remade, fmt.Sprintf("%s/%s: the station has no answer to %d samples; all are asked", pr.m.Abbr, pr.d.Abbr, n))
+				plan.Remade = append(plan.Remade, fmt.Sprintf("%s/%s: the station has no answer to %s; all are asked", pr.m.Abbr, pr.d.Abbr, source.Count(n, "sample")))
 				continue
 			}
 			done[[2]string{pr.m.Abbr, pr.d.Abbr}] = true

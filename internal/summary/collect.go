@@ -171,7 +171,7 @@ func collect(in Input) *board {
 				if ev.State != "" {
 					b.state[name][ds] = cellState{ev.State, ev.Reason}
 				} else if _, told := b.state[name][ds]; !told && ev.Counts.Failed > 0 {
-					b.state[name][ds] = cellState{Partial, fmt.Sprintf("%d of %d samples failed", ev.Counts.Failed, ev.Counts.Total)}
+					b.state[name][ds] = cellState{Partial, fmt.Sprintf("%s of %s failed", source.Number(ev.Counts.Failed), source.Count(ev.Counts.Total, "sample"))}
 				}
 			}
 		}

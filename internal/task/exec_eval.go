@@ -15,6 +15,7 @@ import (
 	"sextant/internal/infer"
 	"sextant/internal/postprocess"
 	"sextant/internal/py"
+	"sextant/internal/source"
 	"sextant/internal/spec"
 	"sextant/internal/store"
 )
@@ -128,7 +129,7 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 func (x *executor) evalInput(set *dataset.Set, preds *store.Predictions, ecfg, m *py.Dict, rows bool) (*evaluator.Input, error) {
 	n := preds.Total
 	if n != len(set.Test) {
-		return nil, &Failure{Kind: KindConfig, Message: fmt.Sprintf("there are %d predictions for %d rows of dataset %s", n, len(set.Test), set.Abbr),
+		return nil, &Failure{Kind: KindConfig, Message: fmt.Sprintf("%s for %s of dataset %s", source.Count(n, "prediction"), source.Count(len(set.Test), "row"), set.Abbr),
 			Hint: "they were made with another test_range or another version of the data: infer again"}
 	}
 	test := set.Test
@@ -220,7 +221,7 @@ func nothingAnswered(in *evaluator.Input) error {
 		return nil
 	}
 	return &Failure{Kind: KindSamples, Reason: "no answers",
-		Message: fmt.Sprintf("nothing to score: none of %d samples has an answer; the first: %s", len(in.Failed), in.Failed[0]),
+		Message: fmt.Sprintf("nothing to score: none of %s has an answer; the first: %s", source.Count(len(in.Failed), "sample"), in.Failed[0]),
 		Hint:    "once the cause is gone, ask them again with -r and --retry-failed"}
 }
 

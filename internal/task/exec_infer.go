@@ -13,6 +13,7 @@ import (
 	"sextant/internal/infer"
 	"sextant/internal/model"
 	"sextant/internal/py"
+	"sextant/internal/source"
 	"sextant/internal/spec"
 	"sextant/internal/store"
 )
@@ -46,7 +47,7 @@ type TooManyFailedError struct {
 }
 
 func (e *TooManyFailedError) Error() string {
-	return fmt.Sprintf("more than %d samples have no answer; the last: %s", e.Limit, e.Last)
+	return fmt.Sprintf("no answer to more than %s; the last: %s", source.Count(e.Limit, "sample"), e.Last)
 }
 
 // Inferer runs pieces on one model, which it opens on first use and keeps.

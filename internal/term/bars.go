@@ -9,6 +9,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"sextant/internal/event"
+	"sextant/internal/source"
 )
 
 // cells measures text as terminals draw it, whatever the locale says.
@@ -99,13 +100,13 @@ func (t *tracker) lines(width, maxRows int, now time.Time, st style) []string {
 		out = append(out, t.tasks[n].line(names[i], width, label, now, st))
 	}
 	if more := len(t.order) - len(shown); more > 0 {
-		out = append(out, st.faint(cut(fmt.Sprintf("  … and %s", plural(more, "more task")), width)))
+		out = append(out, st.faint(cut(fmt.Sprintf("  … and %s", source.Count(more, "more task")), width)))
 	}
 	return out
 }
 
 func (t *tracker) stageLine(width int, now time.Time, st style) string {
-	parts := []string{fmt.Sprintf("%s/%s", group(t.finished+t.failed), plural(t.total, "task"))}
+	parts := []string{fmt.Sprintf("%s/%s", source.Number(t.finished+t.failed), source.Count(t.total, "task"))}
 	samples, bad := t.samples, t.badSample
 	for _, s := range t.tasks {
 		p := s.sum()
@@ -113,7 +114,7 @@ func (t *tracker) stageLine(width int, now time.Time, st style) string {
 		bad += p.failed
 	}
 	if samples > 0 {
-		parts = append(parts, plural(samples, "sample"))
+		parts = append(parts, source.Count(samples, "sample"))
 	}
 	if v, ok := t.rate.perSecond(now); ok && len(t.order) > 1 {
 		parts = append(parts, perSec(v))
@@ -122,10 +123,10 @@ func (t *tracker) stageLine(width int, now time.Time, st style) string {
 	line := fmt.Sprintf("%-5s %s", t.stage, strings.Join(parts, ", "))
 	trouble := ""
 	if t.failed > 0 {
-		trouble += ", " + plural(t.failed, "task") + " failed"
+		trouble += ", " + source.Count(t.failed, "task") + " failed"
 	}
 	if bad > 0 {
-		trouble += ", " + plural(bad, "sample") + " failed"
+		trouble += ", " + source.Count(bad, "sample") + " failed"
 	}
 	line = cut(line, width)
 	trouble = cut(trouble, width-cells.StringWidth(line))
@@ -142,7 +143,7 @@ func (s *taskState) line(name string, width, label int, now time.Time, st style)
 	if p.total == 0 {
 		return "  " + name + "  " + st.faint(cut("starting, "+clock(now.Sub(s.started)), width-label-4))
 	}
-	right := fmt.Sprintf("%3d%%  %s/%s", percent(p.done, p.total), group(p.done), group(p.total))
+	right := fmt.Sprintf("%3d%%  %s/%s", percent(p.done, p.total), source.Number(p.done), source.Number(p.total))
 	if v, ok := s.rate.perSecond(now); ok {
 		right += "  " + perSec(v)
 		if d, ok := s.rate.left(p.total-p.done, now); ok && p.done < p.total {
@@ -151,7 +152,7 @@ func (s *taskState) line(name string, width, label int, now time.Time, st style)
 	}
 	trouble := ""
 	if p.failed > 0 {
-		trouble = "  " + group(p.failed) + " failed"
+		trouble = "  " + source.Number(p.failed) + " failed"
 	}
 	room := width - 2 - label - 2 - 2 - len(right) - len(trouble)
 	line := "  " + name + "  "

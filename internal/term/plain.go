@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sextant/internal/event"
+	"sextant/internal/source"
 )
 
 // plainTask is what was last said about a task.
@@ -32,15 +33,15 @@ func (u *UI) stageLine(now time.Time) string {
 		return "" // the end has its own line
 	}
 	last.at, last.step = now, step
-	line := fmt.Sprintf("%s: %d%%, %s of %s, %s", t.stage, percent(done, t.total), group(done), plural(t.total, "task"), plural(t.samples, "sample"))
+	line := fmt.Sprintf("%s: %d%%, %s of %s, %s", t.stage, percent(done, t.total), source.Number(done), source.Count(t.total, "task"), source.Count(t.samples, "sample"))
 	if v, ok := t.rate.perSecond(now); ok {
 		line += ", " + perSec(v)
 	}
 	if t.failed > 0 {
-		line += ", " + plural(t.failed, "task") + " failed"
+		line += ", " + source.Count(t.failed, "task") + " failed"
 	}
 	if t.badSample > 0 {
-		line += ", " + plural(t.badSample, "sample") + " failed"
+		line += ", " + source.Count(t.badSample, "sample") + " failed"
 	}
 	return line
 }
@@ -78,7 +79,7 @@ func (u *UI) plainEvent(e event.Event) {
 			return // the end has its own line
 		}
 		last.at, last.step = e.Time, step
-		line = fmt.Sprintf("%s: %s: %d%%, %s of %s", u.track.stage, s.label, percent(p.done, p.total), group(p.done), plural(p.total, "sample"))
+		line = fmt.Sprintf("%s: %s: %d%%, %s of %s", u.track.stage, s.label, percent(p.done, p.total), source.Number(p.done), source.Count(p.total, "sample"))
 		if v, ok := s.rate.perSecond(e.Time); ok {
 			line += ", " + perSec(v)
 			if d, ok := s.rate.left(p.total-p.done, e.Time); ok {
@@ -86,7 +87,7 @@ func (u *UI) plainEvent(e event.Event) {
 			}
 		}
 		if p.failed > 0 {
-			line += ", " + group(p.failed) + " failed"
+			line += ", " + source.Number(p.failed) + " failed"
 		}
 	case event.SampleFailed:
 		line = u.track.sampleFailed(e)
@@ -114,7 +115,7 @@ func (u *UI) eventLine(e event.Event) string {
 	}
 	switch e.Kind {
 	case event.StageStarted:
-		return fmt.Sprintf("%s: %s", pre, plural(e.Total, "task"))
+		return fmt.Sprintf("%s: %s", pre, source.Count(e.Total, "task"))
 	case event.TaskStarted:
 		if e.Attempt > 1 {
 			return fmt.Sprintf("%s: started, attempt %d", pre, e.Attempt)
@@ -131,7 +132,7 @@ func (u *UI) eventLine(e event.Event) string {
 	case event.TaskFinished:
 		s := pre + ": done"
 		if e.Done > 0 {
-			s += ", " + plural(e.Done, "sample")
+			s += ", " + source.Count(e.Done, "sample")
 		}
 		if e.Seconds > 0 {
 			s += " in " + clock(time.Duration(e.Seconds*float64(time.Second)))
@@ -140,29 +141,29 @@ func (u *UI) eventLine(e event.Event) string {
 			}
 		}
 		if e.Reused > 0 {
-			s += ", " + group(e.Reused) + " reused"
+			s += ", " + source.Number(e.Reused) + " reused"
 		}
 		if e.Failed > 0 {
-			s += ", " + group(e.Failed) + " failed"
+			s += ", " + source.Number(e.Failed) + " failed"
 		}
 		return s
 	case event.StageDone:
 		t := u.track
-		s := fmt.Sprintf("%s: done, %s", pre, plural(t.finished, "task"))
+		s := fmt.Sprintf("%s: done, %s", pre, source.Count(t.finished, "task"))
 		if t.finished+t.failed < t.total {
-			s = fmt.Sprintf("%s: stopped, %s of %s done", pre, group(t.finished), plural(t.total, "task"))
+			s = fmt.Sprintf("%s: stopped, %s of %s done", pre, source.Number(t.finished), source.Count(t.total, "task"))
 		}
 		if t.samples > 0 {
-			s += ", " + plural(t.samples, "sample")
+			s += ", " + source.Count(t.samples, "sample")
 		}
 		if !t.started.IsZero() {
 			s += " in " + clock(e.Time.Sub(t.started))
 		}
 		if t.failed > 0 {
-			s += ", " + plural(t.failed, "task") + " failed"
+			s += ", " + source.Count(t.failed, "task") + " failed"
 		}
 		if t.badSample > 0 {
-			s += ", " + plural(t.badSample, "sample") + " failed"
+			s += ", " + source.Count(t.badSample, "sample") + " failed"
 		}
 		return s
 	}

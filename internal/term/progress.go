@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sextant/internal/event"
+	"sextant/internal/source"
 )
 
 // tracker is the state of a run as the events tell it. Pure but for its own
@@ -230,25 +231,11 @@ func (r *rate) left(n int, now time.Time) (time.Duration, bool) {
 	return time.Duration(s * float64(time.Second)), true
 }
 
-// group writes 12345 as 12,345.
-func group(n int) string {
-	s := strconv.Itoa(n)
-	neg := strings.HasPrefix(s, "-")
-	s = strings.TrimPrefix(s, "-")
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	if neg {
-		s = "-" + s
-	}
-	return s
-}
-
 // perSec writes a rate with three significant digits.
 func perSec(v float64) string {
 	switch {
 	case v >= 999.5:
-		return group(int(math.Round(v))) + "/s"
+		return source.Number(int(math.Round(v))) + "/s"
 	case v >= 99.95:
 		return strconv.FormatFloat(v, 'f', 0, 64) + "/s"
 	case v >= 9.995:
@@ -271,12 +258,4 @@ func clock(d time.Duration) string {
 		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// plural is "1 sample", "2 samples".
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return group(n) + " " + word + "s"
 }

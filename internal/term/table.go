@@ -11,6 +11,7 @@ import (
 	"charm.land/lipgloss/v2"
 	lgtable "charm.land/lipgloss/v2/table"
 
+	"sextant/internal/source"
 	"sextant/internal/summary"
 )
 
@@ -378,10 +379,10 @@ func (d *drawing) notes() []string {
 	}
 	if len(out) > maxNotes {
 		more := len(out) - maxNotes + 1
-		out = append(out[:maxNotes-1], fmt.Sprintf("and %s", plural(more, "more note")))
+		out = append(out[:maxNotes-1], fmt.Sprintf("and %s", source.Count(more, "more note")))
 	}
 	if missing > 0 {
-		out = append(out, st.faint(fmt.Sprintf("-: %s without a result", plural(missing, "cell"))))
+		out = append(out, st.faint(fmt.Sprintf("-: %s without a result", source.Count(missing, "cell"))))
 	}
 	if interval {
 		out = append(out, st.faint(d.pm()+": 95% confidence interval over the samples"))
@@ -397,13 +398,13 @@ func describe(c summary.Cell) string {
 	var parts []string
 	n := c.Counts
 	if n.Total > 0 {
-		parts = append(parts, fmt.Sprintf("%s of %s scored", group(n.Scored), plural(n.Total, "sample")))
+		parts = append(parts, fmt.Sprintf("%s of %s scored", source.Number(n.Scored), source.Count(n.Total, "sample")))
 	}
 	if n.Unscored > 0 {
-		parts = append(parts, group(n.Unscored)+" without a readable answer")
+		parts = append(parts, source.Number(n.Unscored)+" without a readable answer")
 	}
 	if n.Failed > 0 {
-		parts = append(parts, group(n.Failed)+" failed")
+		parts = append(parts, source.Number(n.Failed)+" failed")
 	}
 	if len(parts) == 0 {
 		return oneLine(c.Reason)

@@ -353,7 +353,7 @@ func TestRate(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{group(0), "0"}, {group(999), "999"}, {group(1954), "1,954"}, {group(-1234567), "-1,234,567"},
+		{source.Number(0), "0"}, {source.Number(999), "999"}, {source.Number(1954), "1,954"}, {source.Number(-1234567), "-1,234,567"},
 		{perSec(98.24), "98.2/s"}, {perSec(1234.4), "1,234/s"}, {perSec(0.05), "20 s each"}, {perSec(3.14159), "3.14/s"},
 		{clock(7 * time.Second), "0:07"}, {clock(3723 * time.Second), "1:02:03"}, {clock(-time.Second), "0:00"},
 		{Clean("a\x1b[2Jb\u202ec\td\n"), "a\\x1b[2Jb\\x202ec\td\n"},
