@@ -175,6 +175,10 @@ func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bo
 	}
 	ui := a.terminal(false, false)
 	ui.SetFiles(a.files)
+	co := &run.Coordinator{Exp: exp, Source: a.dataSource(true, ui), Model: a.modelEnv(false, 0, a.logger(f, nil)), Note: ui.Note, Warn: ui.WarnError, Opt: run.Options{Workers: max(a.env.CPUs, 1)}}
+	if err := co.CheckModels(ctx, nil); err != nil {
+		return err
+	}
 	if !withData { // with data, they come with the warnings about it
 		for _, m := range exp.Models {
 			if cl, err := model.Classes.Lookup(m.Type); err == nil && cl.Notes != nil {
@@ -185,8 +189,7 @@ func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bo
 		}
 	}
 	if withData {
-		c := &run.Coordinator{Exp: exp, Source: a.dataSource(true, ui), Note: ui.Note, Warn: ui.WarnError, Opt: run.Options{Workers: max(a.env.CPUs, 1)}}
-		return c.Prepare(ctx)
+		return co.Prepare(ctx)
 	}
 	return nil
 }

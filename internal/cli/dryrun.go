@@ -66,7 +66,7 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 		return err
 	}
 	var b strings.Builder
-	var unknown error
+	var unknown, absent error
 	for _, stage := range []struct {
 		name string
 		st   *spec.Stage
@@ -87,6 +87,9 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 			continue
 		case err != nil:
 			return err
+		}
+		if stage.name == task.Infer {
+			absent = c.CheckModels(ctx, p.Asked())
 		}
 		fmt.Fprintf(&b, "%s: %s (%s, %s)\n", stage.name, source.Count(len(p.Tasks), "task"), part, runner)
 		if p.Skip > 0 {
@@ -129,6 +132,9 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 			at += ")"
 		}
 		ui.Warn("%s%s", d.Msg, at)
+	}
+	if absent != nil {
+		return absent
 	}
 	return unknown
 }

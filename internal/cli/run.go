@@ -130,9 +130,15 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if f.DryRun {
 		return a.dryRun(ctx, c, f, workDir, missing, st)
 	}
-	// Mistakes in the data come before a folder is made.
+	// Mistakes in the data, and models that are not there, come before a folder is made.
 	if err := c.Prepare(ctx); err != nil {
 		return err
+	}
+	asks := f.Mode == "all" || f.Mode == "infer"
+	if asks && f.Reuse == "" && !f.ReadFromStation && f.DumpOnlyMessagePath == "" {
+		if err := c.CheckModels(ctx, nil); err != nil {
+			return err
+		}
 	}
 	if f.DumpOnlyMessagePath != "" {
 		return a.dumpMessages(ctx, c, f)
@@ -209,6 +215,9 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 	}
 	if f.Mode == "all" || f.Mode == "infer" {
 		plan, err := c.PlanInfer(ctx)
+		if err == nil && (f.Reuse != "" || f.ReadFromStation) { // what is complete needs no model
+			err = c.CheckModels(ctx, plan.Asked())
+		}
 		if err != nil {
 			return a.cutOff(ctx, c, err)
 		}

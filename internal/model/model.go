@@ -215,6 +215,10 @@ type Class struct {
 	// Identify says which model a config means without opening it, as far as
 	// that is cheap: resuming a finished run loads no weights. May be nil.
 	Identify func(ctx context.Context, cfg *py.Dict, env Env) (Identity, error)
+	// Present finds what is missing of a model on this machine before it is
+	// opened: a folder, weights, a tokenizer. What would be downloaded is not
+	// missing. Errors are diagnostics. May be nil.
+	Present func(ctx context.Context, cfg *py.Dict, env Env) error
 	// Tokenizer opens the model's tokenizer alone, without weights. May be nil.
 	Tokenizer func(ctx context.Context, cfg *py.Dict, env Env) (Tokenizer, error)
 	// Chat says that prompts become message lists (OpenCompass's API template

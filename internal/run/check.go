@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"slices"
 
 	"sextant/internal/dataset"
@@ -80,6 +81,48 @@ func checkRunner(cfg *py.Dict) source.List {
 	}
 	slices.SortStableFunc(errs, func(a, b *source.Diagnostic) int { return int(a.Pos) - int(b.Pos) })
 	return errs
+}
+
+// CheckModels finds models whose files are not on this machine, at the place in
+// the config that names them. which says which models are asked; nil: all.
+// Where tasks run elsewhere the files may be there: then it is a note.
+func (c *Coordinator) CheckModels(ctx context.Context, which func(abbr string) bool) error {
+	var errs source.List
+	seen := map[source.Pos]bool{}
+	here := registry.Base(c.Exp.Infer.Runner.Str("type")) == "LocalRunner"
+	for _, m := range c.Exp.Models {
+		cl, err := model.Classes.Lookup(m.Type)
+		if err != nil || cl.Present == nil || which != nil && !which(m.Abbr) {
+			continue
+		}
+		err = cl.Present(ctx, m.Cfg, c.Model)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		for _, d := range source.Diagnostics(err) {
+			switch {
+			case d.Pos != 0 && seen[d.Pos]:
+			case here:
+				errs = append(errs, d)
+			default:
+				c.Note("%s; on the machines of %s it may be there", d.Msg, registry.Base(c.Exp.Infer.Runner.Str("type")))
+			}
+			seen[d.Pos] = true
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+// Asked says which models the tasks of a plan ask.
+func (p *Plan) Asked() func(abbr string) bool {
+	names := map[string]bool{}
+	for _, t := range p.Tasks {
+		names[t.ModelAbbr] = true
+	}
+	return func(abbr string) bool { return names[abbr] }
 }
 
 // preview lays the first row of a dataset out for every model that is asked

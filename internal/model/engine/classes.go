@@ -37,6 +37,13 @@ func register(c class, name string) {
 			}
 			return identify(ctx, o, env)
 		},
+		Present: func(ctx context.Context, cfg *py.Dict, env model.Env) error {
+			o, err := parseOptions(cfg, c)
+			if err != nil {
+				return err
+			}
+			return present(ctx, cfg, o, env)
+		},
 		Tokenizer: func(ctx context.Context, cfg *py.Dict, env model.Env) (model.Tokenizer, error) {
 			o, err := parseOptions(cfg, c)
 			if err != nil {
