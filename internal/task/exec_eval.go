@@ -3,6 +3,7 @@ package task
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -99,7 +100,7 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 		Input: *in, Details: x.m.Options.DumpDetails,
 	})
 	if err != nil {
-		return out, err
+		return out, certain(err)
 	}
 	v := res.Metrics.Copy()
 	if res.Details != nil && x.m.Options.DumpDetails {
@@ -115,10 +116,22 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 		}
 	}
 	if err := x.d.Run.WriteResult(x.m.ModelAbbr, u.Abbr, v, meta); err != nil {
-		return out, err
+		return out, certain(err)
 	}
 	out.Done, out.Failed = res.Counts.Total, res.Counts.Failed
 	return out, nil
+}
+
+const certainHint = "the same answers end the same way: correct the dataset's eval_cfg, then go on with -r"
+
+// certain makes what an evaluator raised a failure that is not tried again: it
+// computes, and comes to the same end each time.
+func certain(err error) error {
+	var raised *py.Exception
+	if !errors.As(err, &raised) || raised.Class == "MemoryError" {
+		return err
+	}
+	return &Failure{Kind: KindConfig, Message: err.Error(), Hint: certainHint}
 }
 
 // evalInput reads the records of a dataset in row order and extracts the
@@ -284,7 +297,7 @@ func (e *extraction) failed() error {
 	if e == nil || e.bad == 0 || e.bad < e.tried {
 		return nil
 	}
-	return fmt.Errorf("%s: postprocessor %s failed on every answer; the log has the reasons", e.what, e.name)
+	return &Failure{Kind: KindConfig, Message: fmt.Sprintf("%s: postprocessor %s failed on every answer; the log has the reasons", e.what, e.name), Hint: certainHint}
 }
 
 // rowNames names rows as details do, without keeping them.
