@@ -129,9 +129,11 @@ func (c *Coordinator) cut(st *spec.Stage, done func(string, partition.Part) bool
 	if err != nil {
 		return nil, err
 	}
+	sizes := c.sizeFile(p)
+	defer sizes.save(c)
 	in := partition.Input{
 		Config: c.Exp.Config, Done: done,
-		Size: c.size,
+		Size: func(ds *py.Dict) (int, error) { return c.size(ds, sizes) },
 	}
 	for _, m := range c.Exp.Models {
 		in.Models = append(in.Models, m.Cfg)
