@@ -61,21 +61,52 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "script.golden.yaml")
+	golden(t, "script.golden.yaml", got)
+	if strings.Contains(got, "sk-very-secret") {
+		t.Error("the script holds a secret")
+	}
+}
+
+// With an object store pods get no volume, but all that leads them to it.
+func TestScriptObjects(t *testing.T) {
+	t.Parallel()
+	o := Options{Getenv: func(n string) string {
+		return map[string]string{"AWS_ACCESS_KEY_ID": "AKIAVERYSECRET", "AWS_SECRET_ACCESS_KEY": "very-secret-too"}[n]
+	}}
+	notes, err := FromConfig(py.DictOf(
+		"type", "KubernetesRunner", "image", "registry.example.com/sextant:1", "service_account", "evaluator",
+		"object_store", "s3://bucket/evaluations/", "object_store_endpoint", "https://minio.example.com:9000", "object_store_region", "eu-west-1",
+		"object_store_addressing", "path", "object_store_credentials", "store", "object_store_interval", 1.5, "keep_objects", true,
+	), &o)
+	if err != nil || len(notes) > 0 {
+		t.Fatal(notes, err)
+	}
+	k := task.Task{Name: "T[c/x]", Model: py.DictOf("abbr", "c"), ModelAbbr: "c", Units: []task.Unit{{Dataset: py.DictOf("abbr", "x"), Abbr: "x"}}}
+	got, err := New(o).Script(&runner.Stage{Name: task.Infer, Epoch: 1, Tasks: []task.Task{k}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "objects.golden.yaml", got)
+	if strings.Contains(got, "VERYSECRET") || strings.Contains(got, "very-secret") {
+		t.Error("the script holds a secret")
+	}
+}
+
+// golden compares with a file below testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	name = filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {
+		if err := os.WriteFile(name, []byte(got), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("differs from %s (go test -update writes it):\n%s", golden, got)
-	}
-	if strings.Contains(got, "sk-very-secret") {
-		t.Error("the script holds a secret")
+		t.Errorf("differs from %s (go test -update writes it):\n%s", name, got)
 	}
 }
 
@@ -103,6 +134,16 @@ func TestConfigMistakes(t *testing.T) {
 		{"secret_refs", 3, "secret_refs must be a list of strings"},
 		{"work_dir_map", py.DictOf("a", "/b"), "absolute paths"},
 		{"command", py.NewList(1), "one is int"},
+		{"object_store", "bucket/prefix", "is not of the form s3://bucket/prefix"},
+		{"object_store", "s3://key:secret@bucket", "is not of the form"},
+		{"object_store_endpoint", "minio:9000", "must be a URL"},
+		{"object_store_endpoint", "https://key:secret@minio", "no name or password"},
+		{"object_store_addressing", "host", "must be path or virtual"},
+		{"object_store_interval", 0, "must be 0.01 to 60 seconds"},
+		{"object_store_interval", "1", "must be a number of seconds"},
+		{"object_store_credentials", "", "object_store_credentials is empty"},
+		{"object_store_region", "eu-west-1", "object_store is missing"},
+		{"keep_objects", 1, "must be True or False"},
 	}
 	for _, c := range cases {
 		cfg := py.DictOf("type", "KubernetesRunner", "image", "i")
