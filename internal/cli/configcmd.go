@@ -22,7 +22,15 @@ import (
 )
 
 func (a *app) configCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Look into configs: show, check, diff, dump, canon"}
+	cmd := &cobra.Command{
+		Use: "config", Short: "Look into configs: show, check, diff, dump, canon",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
 	cmd.AddCommand(a.configShow(), a.configCheck(), a.configDiff(), a.configDump(), a.configCanon())
 	return cmd
 }
@@ -37,7 +45,7 @@ func (a *app) configShow() *cobra.Command {
 	f := &runFlags{}
 	var where bool
 	cmd := &cobra.Command{
-		Use: "show CONFIG [KEY]", Short: "Print what a config means, or one value of it (datasets[0].infer_cfg)", Args: cobra.RangeArgs(1, 2),
+		Use: "show CONFIG [KEY]", Short: "Print what a config means, or one value of it (datasets[0].infer_cfg)", Args: words(1, 2, "a config and maybe a key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.loadFile(cmd.Context(), f, args[0])
 			if err != nil {
@@ -121,7 +129,7 @@ func (a *app) configCheck() *cobra.Command {
 	f := &runFlags{}
 	var withData bool
 	cmd := &cobra.Command{
-		Use: "check CONFIG…", Short: "Find mistakes in configs without running anything", Args: cobra.MinimumNArgs(1),
+		Use: "check CONFIG…", Short: "Find mistakes in configs without running anything", Args: words(1, -1, "one config or more"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bad := 0
 			for _, arg := range args {
@@ -179,6 +187,11 @@ func (a *app) checkOne(ctx context.Context, f *runFlags, arg string, withData bo
 	if err := co.CheckModels(ctx, nil); err != nil {
 		return err
 	}
+	for _, d := range run.CheckEval(exp) { // -m infer needs none
+		if d.Pos != 0 {
+			ui.WarnError(d)
+		}
+	}
 	if !withData { // with data, they come with the warnings about it
 		for _, m := range exp.Models {
 			if cl, err := model.Classes.Lookup(m.Type); err == nil && cl.Notes != nil {
@@ -204,7 +217,7 @@ func (a *app) configDump() *cobra.Command {
 	f := &runFlags{}
 	var out string
 	cmd := &cobra.Command{
-		Use: "dump CONFIG [-o FILE]", Short: "Write one file without imports that means the same, for OpenCompass too", Args: cobra.ExactArgs(1),
+		Use: "dump CONFIG [-o FILE]", Short: "Write one file without imports that means the same, for OpenCompass too", Args: words(1, 1, "one config"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.loadFile(cmd.Context(), f, args[0])
 			if err != nil {
@@ -233,7 +246,7 @@ func (a *app) configDump() *cobra.Command {
 func (a *app) configDiff() *cobra.Command {
 	f := &runFlags{}
 	cmd := &cobra.Command{
-		Use: "diff A B", Short: "Say how two configs differ in meaning; exit code 1 when they do", Args: cobra.ExactArgs(2),
+		Use: "diff A B", Short: "Say how two configs differ in meaning; exit code 1 when they do", Args: words(2, 2, "two configs"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var data [2]*py.Dict
 			for i, arg := range args {

@@ -27,9 +27,13 @@ func unknownCommand(root *cobra.Command, word string) error {
 			names = append(names, c.Name())
 		}
 	}
-	e := &exitError{code: ExitUsage, err: fmt.Errorf("unknown command %q", word), hint: "`sextant --help` lists the commands; a config's name ends in .py"}
+	path := root.CommandPath()
+	e := &exitError{code: ExitUsage, err: fmt.Errorf("unknown command %q", strings.TrimPrefix(path+" "+word, "sextant ")), hint: "`" + path + " --help` lists the commands"}
+	if !root.HasParent() {
+		e.hint += "; a config's name ends in .py"
+	}
 	if n := registry.Nearest(word, names); n != "" {
-		e.hint = fmt.Sprintf("did you mean `sextant %s`? (%s)", n, e.hint)
+		e.hint = fmt.Sprintf("did you mean `%s %s`? (%s)", path, n, e.hint)
 	}
 	return e
 }
@@ -64,4 +68,19 @@ func flagError(c *cobra.Command, err error) error {
 		e.err = fmt.Errorf("option --%s takes %s, not %q", f.Name, what, invalid.GetValue())
 	}
 	return e
+}
+
+// words wants between least and most words (most < 0: any number), which what
+// describes.
+func words(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		given := "none is given"
+		if len(args) > 0 {
+			given = "given is " + strings.Join(args, ", ")
+		}
+		return &exitError{code: ExitUsage, err: fmt.Errorf("`%s` takes %s; %s", cmd.CommandPath(), what, given), hint: "`" + cmd.CommandPath() + " --help` shows how the command is used"}
+	}
 }

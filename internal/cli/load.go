@@ -178,7 +178,9 @@ func (a *app) loadFile(ctx context.Context, f *runFlags, config string) (*pyconf
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(a.env.Cwd, path)
 	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil, &exitError{code: ExitUsage, err: fmt.Errorf("%s is a folder, not a config", config), hint: "name a .py file in it; `sextant list` shows configs by name"}
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return pyconf.Load(ctx, config, o)
 	}
 	// eval_demo.py and the like come with the program

@@ -200,7 +200,9 @@ func pickName(roots []nameRoot, kind, word string) (f namedFile, others []namedF
 	}
 	msg := fmt.Errorf("no %s config is called %q", strings.TrimSuffix(kind, "s"), word)
 	hint := fmt.Sprintf("`sextant list %s` shows what there is; --config-dir adds a folder of your own", kind)
-	if n := registry.Nearest(word, stems); n != "" {
+	if strings.Contains(word, ",") {
+		hint = "several names are separated by spaces: " + strings.Join(strings.FieldsFunc(word, func(r rune) bool { return r == ',' }), " ")
+	} else if n := registry.Nearest(word, stems); n != "" {
 		hint = fmt.Sprintf("did you mean %q? (%s)", n, hint)
 	}
 	return namedFile{}, nil, &exitError{code: ExitUsage, err: msg, hint: hint}

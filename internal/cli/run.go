@@ -82,6 +82,9 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if f.Mode == "all" || f.Mode == "infer" {
 		errs = append(errs, task.CheckSecrets(exp)...)
 	}
+	if f.Mode == "all" || f.Mode == "eval" {
+		errs = append(errs, run.CheckEval(exp)...)
+	}
 	missing, errs := unavailable(errs, f.DryRun)
 	if len(errs) > 0 {
 		return errs

@@ -195,7 +195,7 @@ func (a *app) statusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [RUN]",
 		Short: "Show how far a run is, from any terminal or machine that sees its folder",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  words(0, 1, "one run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := a.runFolder(args, workDir)
 			if err != nil {
@@ -287,7 +287,7 @@ func (a *app) logsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs [TASK]",
 		Short: "Print the log of a task (part of its name is enough), or list the logs",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  words(0, 1, "one task"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var which []string
 			if runName != "" {
@@ -352,7 +352,7 @@ func (a *app) cancelCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel [RUN]",
 		Short: "Stop a run: its coordinator finishes what is in flight, jobs on a cluster are cancelled",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  words(0, 1, "one run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := a.runFolder(args, workDir)
 			if err != nil {

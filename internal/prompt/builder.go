@@ -192,6 +192,9 @@ func (b *Builder) newRetriever(cfg *py.Dict) error {
 	if err != nil {
 		return source.At(d.PosOf("type"), err)
 	}
+	if err := CheckRetriever(d); err != nil {
+		return err
+	}
 	b.separator, b.eos = class.Separator, class.Eos
 	for key, to := range map[string]*string{"ice_separator": &b.separator, "ice_eos_token": &b.eos} {
 		if v, ok := d.Lookup(key); ok {

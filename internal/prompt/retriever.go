@@ -1,6 +1,8 @@
 package prompt
 
 import (
+	"errors"
+
 	"sextant/internal/dataset"
 	"sextant/internal/py"
 	"sextant/internal/registry"
@@ -21,6 +23,23 @@ type RetrieverClass struct {
 	New func(cfg *py.Dict, set *dataset.Set) (Retriever, error)
 	// Separator and Eos are the defaults of ice_separator and ice_eos_token.
 	Separator, Eos string
+	// Keys are the options beside type.
+	Keys []string
+}
+
+// CheckRetriever refuses options that the class of a retriever dict does not
+// take, as the original does. A class that is not known is not its business.
+func CheckRetriever(cfg *py.Dict) error {
+	class, err := Retrievers.Lookup(cfg.Str("type"))
+	if err != nil {
+		return nil
+	}
+	err = unknownKey(cfg, append([]string{"type"}, class.Keys...), registry.Base(cfg.Str("type")))
+	var d *source.Diagnostic
+	if errors.As(err, &d) && d.Hint == "" && registry.Base(cfg.Str("type")) == "ZeroRetriever" {
+		d.Hint = "ZeroRetriever shows no examples; FixKRetriever with fix_id_list, or RandomRetriever with ice_num, does"
+	}
+	return err
 }
 
 // Retrievers are the retriever classes by name.

@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	Retrievers.Register(RetrieverClass{New: newFixK, Separator: "\n", Eos: "\n"}, "FixKRetriever")
+	Retrievers.Register(RetrieverClass{New: newFixK, Separator: "\n", Eos: "\n", Keys: []string{"fix_id_list", "ice_separator", "ice_eos_token", "ice_num"}}, "FixKRetriever")
 }
 
 // fixK shows the same rows, fix_id_list, for every question.

@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	Retrievers.Register(RetrieverClass{New: newRandom, Separator: "\n", Eos: "\n"}, "RandomRetriever")
+	Retrievers.Register(RetrieverClass{New: newRandom, Separator: "\n", Eos: "\n", Keys: []string{"ice_separator", "ice_eos_token", "ice_num", "seed"}}, "RandomRetriever")
 }
 
 // random shows ice_num rows drawn anew for each row asked, from one stream of

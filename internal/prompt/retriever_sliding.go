@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	Retrievers.Register(RetrieverClass{New: newSliding, Separator: "\n", Eos: "\n"}, "SlidingWindowRetriever")
+	Retrievers.Register(RetrieverClass{New: newSliding, Separator: "\n", Eos: "\n", Keys: []string{"k", "ice_separator", "ice_eos_token", "ice_num"}}, "SlidingWindowRetriever")
 }
 
 // sliding shows the k rows before the row asked, wrapping around at the start.

@@ -6,7 +6,7 @@ import (
 )
 
 func init() {
-	Retrievers.Register(RetrieverClass{New: func(*py.Dict, *dataset.Set) (Retriever, error) { return zero{}, nil }}, "ZeroRetriever")
+	Retrievers.Register(RetrieverClass{New: func(*py.Dict, *dataset.Set) (Retriever, error) { return zero{}, nil }, Keys: []string{"ice_eos_token"}}, "ZeroRetriever")
 }
 
 // zero shows no examples.

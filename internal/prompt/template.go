@@ -150,7 +150,11 @@ func encode(tp py.Value, ice bool) (Prompt, error) {
 	d, ok := tp.(*py.Dict)
 	if !ok {
 		// a list has no sections; the original indexes it with 'round'
-		return nil, errf("TypeError", "a dialogue must be a dict with the key round, not %s", py.TypeName(tp))
+		e := errf("TypeError", "a dialogue must be a dict with the key round, not %s", py.TypeName(tp))
+		if l, ok := tp.(*py.List); ok {
+			e.Pos = l.At
+		}
+		return nil, e
 	}
 	out := make(List, 0, 8)
 	section := func(v py.Value) {

@@ -477,6 +477,16 @@ func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, e
 		d.Msg = fmt.Sprintf("config %s not found: %v", mod, firstErr)
 	}
 	d.Hint = in.missingBaseHint(s, cands)
+	if s.Level == 0 { // the dot is forgotten often
+		dotted := *s
+		dotted.Level = 1
+		for _, c := range in.candidates(m, &dotted) {
+			if _, err := in.fs.read(c.read); err == nil {
+				d.Hint = "did you mean ." + mod + "?"
+				break
+			}
+		}
+	}
 	return filePath{}, "", d
 }
 

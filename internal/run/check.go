@@ -151,3 +151,26 @@ func (c *Coordinator) preview(d *spec.Dataset, set *dataset.Set) error {
 	}
 	return nil
 }
+
+// CheckEval finds datasets that the eval stage cannot score because they name
+// no evaluator.
+func CheckEval(e *spec.Experiment) source.List {
+	var errs source.List
+	seen := map[source.Pos]bool{}
+	for _, d := range e.Datasets {
+		if d.Eval.Dict("evaluator") != nil || d.Eval.Has("evaluator") {
+			continue // one of the wrong type is found elsewhere
+		}
+		pos := d.Cfg.At
+		if d.Cfg.Has("eval_cfg") {
+			pos = d.Cfg.PosOf("eval_cfg")
+		}
+		if pos != 0 && seen[pos] {
+			continue
+		}
+		seen[pos] = true
+		errs = append(errs, source.Errorf(pos, "dataset %q has no evaluator", d.Abbr).
+			WithHint("give it one, such as eval_cfg=dict(evaluator=dict(type=AccEvaluator)), or run with -m infer"))
+	}
+	return errs
+}

@@ -127,6 +127,14 @@ func (c *Coordinator) Prepare(ctx context.Context) error {
 				f.idx[k] = int32(row.Int("idx", k))
 			}
 			warnings[i] = append(warnings[i], set.Warnings...)
+			if f.rows == 0 {
+				w := source.Errorf(d.Cfg.PosOf("path"), "dataset %q has no rows: nothing is asked, and its score means nothing", d.Abbr)
+				if rc := d.Cfg.Dict("reader_cfg"); rc.Has("test_range") && f.base > 0 {
+					w = source.Errorf(rc.PosOf("test_range"), "test_range %s takes none of the %d rows of dataset %q: nothing is asked, and its score means nothing",
+						py.Str(rc.Get("test_range")), f.base, d.Abbr)
+				}
+				warnings[i] = append(warnings[i], w)
+			}
 			b, err := prompt.New(d.Infer, set)
 			if err != nil {
 				f.err = err

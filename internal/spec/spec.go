@@ -236,7 +236,10 @@ func (d *decoder) sub(m *py.Dict, key, what string, required bool) *py.Dict {
 	}
 	s, ok := v.(*py.Dict)
 	if !ok {
-		d.errorf(m.PosOf(key), "%s of %s must be a dict, not %s", key, what, py.TypeName(v))
+		e := d.errorf(m.PosOf(key), "%s of %s must be a dict, not %s", key, what, py.TypeName(v))
+		if name, isStr := v.(string); isStr {
+			e.Hint = "write " + key + "=dict(type=" + registry.Base(name) + ")"
+		}
 		return nil
 	}
 	return s
@@ -275,7 +278,7 @@ func (d *decoder) dataset(m *py.Dict) *Dataset {
 		d.misspelt(out.Infer, inferKeys, "infer_cfg of "+what)
 	}
 	if out.Eval != nil {
-		if ev := d.sub(out.Eval, "evaluator", what+": eval_cfg", false); ev != nil {
+		if ev := d.sub(out.Eval, "evaluator", "eval_cfg of "+what, false); ev != nil {
 			d.typeOf(ev, "evaluator of "+what)
 		}
 		d.misspelt(out.Eval, evalKeys, "eval_cfg of "+what)

@@ -63,6 +63,18 @@ func (c *checker) model(m *spec.Model) {
 	if cl.Check != nil {
 		c.add(cl.Check(m.Cfg))
 	}
+	if v, ok := m.Cfg.Lookup("run_cfg"); ok && v != nil {
+		if rc, ok := v.(*py.Dict); !ok {
+			c.add(source.Errorf(m.Cfg.PosOf("run_cfg"), "run_cfg must be a dict, not %s", py.TypeName(v)).WithHint("write dict(num_gpus=1)"))
+		} else {
+			for _, k := range []string{"num_gpus", "num_procs"} {
+				n, ok := rc.Lookup(k)
+				if i, isInt := n.(int); ok && (!isInt || i < 0) {
+					c.add(source.Errorf(rc.PosOf(k), "%s must be a whole number, 0 or more, not %s", k, py.Repr(n)))
+				}
+			}
+		}
+	}
 	if pp := m.Cfg.Dict("pred_postprocessor"); pp != nil {
 		c.postprocessor(pp)
 	}
@@ -104,6 +116,8 @@ func (c *checker) dataset(d *spec.Dataset) {
 	if r := d.Infer.Dict("retriever"); r != nil {
 		if _, err := prompt.Retrievers.Lookup(r.Str("type")); err != nil {
 			c.add(Unknown(r, err))
+		} else if err := prompt.CheckRetriever(r); err != nil {
+			c.add(err)
 		}
 	}
 	if d.Eval == nil {

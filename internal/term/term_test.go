@@ -206,10 +206,14 @@ func TestQuietAndJSON(t *testing.T) {
 	b := setup(Options{Quiet: true, ErrTTY: true})
 	play(b, func(string) { b.ui.Redraw() })
 	b.ui.Note("x")
-	b.ui.Warn("x")
 	b.ui.Close()
 	if b.err.Len()+b.out.Len() > 0 {
 		t.Errorf("quiet says %q %q", b.out.String(), b.err.String())
+	}
+	b.ui.Warn("3 rows have no label")
+	b.ui.WarnError(errors.New("no column x"))
+	if got := b.err.String(); !strings.Contains(got, "3 rows have no label") || !strings.Contains(got, "no column x") {
+		t.Errorf("quiet hides warnings: %q", got)
 	}
 	b.ui.Error(errors.New("open x: no such file"))
 	if got := b.err.String(); !strings.Contains(got, "open x: no such file") {

@@ -4,7 +4,8 @@
 // tables and shows progress from the events of a run (it is an event.Sink).
 //
 // Four forms: bars that are redrawn on a terminal, plain lines at milestones
-// in a pipe or in CI, JSON Lines with JSON, and nothing but errors with Quiet.
+// in a pipe or in CI, JSON Lines with JSON, and nothing but warnings
+// and errors with Quiet.
 //
 // It knows no flags and no environment: those come in through Options. The
 // progress lines are drawn here and not by a library of bars, because rows
@@ -45,7 +46,7 @@ type Options struct {
 	Width func() int
 	// NoColor: NO_COLOR is set. Dumb: TERM is "dumb" or empty. CI: CI is set.
 	NoColor, Dumb, CI bool
-	Quiet             bool // errors only; results still go to Out
+	Quiet             bool // warnings and errors only; results still go to Out
 	JSON              bool // JSON Lines on Out, see jsonLine
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -175,9 +176,6 @@ func (u *UI) Note(format string, args ...any) {
 
 // Warn says that a result may differ from what was asked.
 func (u *UI) Warn(format string, args ...any) {
-	if u.o.Quiet {
-		return
-	}
 	s := Clean(fmt.Sprintf(format, args...)) + "\n"
 	u.say("warning", s, u.errStyle.yellow("warning:")+" "+s)
 }
@@ -189,11 +187,7 @@ func (u *UI) Error(err error) { u.problem("error", errorPrefix, u.errStyle.red, 
 const errorPrefix = "error:"
 
 // WarnError is Error for what does not stop the run.
-func (u *UI) WarnError(err error) {
-	if !u.o.Quiet {
-		u.problem("warning", "warning:", u.errStyle.yellow, err)
-	}
-}
+func (u *UI) WarnError(err error) { u.problem("warning", "warning:", u.errStyle.yellow, err) }
 
 func (u *UI) problem(kind, prefix string, paint func(string) string, err error) {
 	if err == nil {

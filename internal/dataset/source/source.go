@@ -136,6 +136,9 @@ func (f *Finder) ReadFile(ctx context.Context, p, name string) ([]byte, error) {
 		return nil, f.incomplete(p, name, pl)
 	}
 	if err != nil {
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			err = pe.Err // the path is said already
+		}
 		return nil, fmt.Errorf("read %s: %w", at, err)
 	}
 	if strings.HasPrefix(string(b[:min(len(b), 64)]), "version https://git-lfs.github.com/spec/") {
