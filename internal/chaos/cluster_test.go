@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sextant/internal/object/objecttest"
 	"sextant/internal/runner/kube/kubetest"
 	"sextant/internal/runner/slurm/slurmtest"
 )
@@ -62,4 +63,30 @@ func TestFoundingOnClusters(t *testing.T) {
 		l.Run(0)
 		l.Same(want)
 	})
+	for _, x := range []struct {
+		name  string
+		store func(*testing.T) (url string, getenv func(string) string)
+	}{
+		{"kubernetes with an object store", func(t *testing.T) (string, func(string) string) {
+			return "s3://" + objecttest.Bucket, objecttest.Serve(t).Getenv
+		}},
+		{"kubernetes with a real object store", func(t *testing.T) (string, func(string) string) {
+			if os.Getenv(objecttest.RealVar) == "" {
+				t.Skipf("no real object store: %s is not set", objecttest.RealVar)
+			}
+			return os.Getenv(objecttest.RealVar), os.Getenv
+		}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			url, getenv := x.store(t)
+			c := kubetest.Real(t, os.Environ())
+			l := NewLab(t, program)
+			l.Config(on(demo(siqa, winogrande, 4, cut), "KubernetesRunner", "type=KubernetesRunner, "+storeArgs(t, l, c, url, getenv)))
+			l.Run(0)
+			l.Same(want)
+			if left, _ := filepath.Glob(filepath.Join(l.RunDir(), "state", "object.*")); len(left) > 0 {
+				t.Errorf("objects of the run were left: %q", left)
+			}
+		})
+	}
 }

@@ -12,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sextant/internal/model/fake"
+	"sextant/internal/object"
+	"sextant/internal/object/objecttest"
 	"sextant/internal/runner/kube/kubetest"
 )
 
@@ -62,6 +65,48 @@ func kubeFleet(l *Lab, c *kubetest.Cluster) Fleet {
 	}
 }
 
+// storeArgs are the arguments of a KubernetesRunner whose workers share an
+// object store with the coordinator and nothing else: what is below url, found
+// with the variables of getenv.
+func storeArgs(t *testing.T, l *Lab, c *kubetest.Cluster, url string, getenv func(string) string) string {
+	t.Helper()
+	secret := fmt.Sprintf("store-%d", time.Now().UnixNano())
+	keys := map[string][]byte{}
+	for _, n := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		keys[n] = []byte(getenv(n))
+		l.Env = append(l.Env, n+"="+getenv(n))
+	}
+	if _, err := c.Client.CoreV1().Secrets(kubetest.Namespace).Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret}, Data: keys}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	l.Ref = url + "/" + secret
+	return fmt.Sprintf("image='sextant', kubeconfig=%q, command=[%q], object_store=%q, object_store_endpoint=%q, object_store_region=%q, object_store_credentials=%q, object_store_interval=0.1",
+		c.Kubeconfig, program, l.Ref, getenv(object.EndpointVar), getenv(object.RegionVar), secret)
+}
+
+// objectFleet is kubeFleet with an object store in place of the folder: pods
+// share nothing else with the coordinator. The store can be cut off.
+// args are the arguments of its runner that say so.
+func objectFleet(t *testing.T, l *Lab, c *kubetest.Cluster) (f Fleet, args string) {
+	t.Helper()
+	s := objecttest.Serve(t)
+	args = storeArgs(t, l, c, "s3://"+objecttest.Bucket, s.Getenv)
+	f = kubeFleet(l, c)
+	f.Name, f.Delayed = "kubernetes with an object store", true
+	delay, _, _ := strings.Cut(slow, "=")
+	f.Runner = func(n int) string {
+		return fmt.Sprintf("dict(type=KubernetesRunner, max_num_workers=%d, retry=5, env={%q: %q, %q: %q}, %s, ",
+			n, delay, strings.TrimPrefix(slow, delay+"="), fake.LogVar, l.log, args)
+	}
+	f.Faults = append(f.Faults, Fault{"the object store is cut off for a while", func(l *Lab, _ *Session, r *rand.Rand) Effect {
+		s.Cut()
+		time.Sleep(time.Duration(50+r.Intn(1500)) * time.Millisecond)
+		s.Mend()
+		return Effect{}
+	}})
+	return f, args
+}
+
 // The same rounds on a real Kubernetes: its API server is cut off and pods are
 // evicted, too.
 func TestSoakKubernetes(t *testing.T) {
@@ -75,6 +120,12 @@ func TestSoakKubernetes(t *testing.T) {
 			l := NewLab(t, program)
 			l.Env = append(l.Env, slow)
 			Soak(l, kubeFleet(l, c), seed+i, want, wall)
+		})
+		t.Run(fmt.Sprint(seed+i, " object store"), func(t *testing.T) {
+			l := NewLab(t, program)
+			l.Env = append(l.Env, slow)
+			f, _ := objectFleet(t, l, c)
+			Soak(l, f, seed+i, want, wall)
 		})
 	}
 }

@@ -67,6 +67,9 @@ type Lab struct {
 	Work string // work directory
 	Env  []string
 
+	// Ref begins what workers are given that do not see Work; "": there are none.
+	Ref string
+
 	log  string // the fake model's request log
 	live map[*Session]bool
 	mu   sync.Mutex // guards live
@@ -221,7 +224,7 @@ func (l *Lab) Workers() []int {
 			continue // it ended
 		}
 		argv := strings.Split(string(b), "\x00")
-		if len(argv) > 2 && argv[1] == "worker" && strings.HasPrefix(argv[2], l.Work) {
+		if len(argv) > 2 && argv[1] == "worker" && (strings.HasPrefix(argv[2], l.Work) || l.Ref != "" && strings.HasPrefix(argv[2], l.Ref)) {
 			out = append(out, pid)
 		}
 	}

@@ -36,7 +36,8 @@ func (o *Options) objectsEnv() []corev1.EnvVar {
 	}
 	var out []corev1.EnvVar
 	for _, e := range []corev1.EnvVar{
-		{Name: object.EndpointVar, Value: b.endpoint(o)}, {Name: object.RegionVar, Value: b.Region}, {Name: object.AddressingVar, Value: b.Addressing},
+		{Name: object.EndpointVar, Value: b.endpoint(o)}, {Name: object.RegionVar, Value: o.known(b.Region, object.RegionVar, "AWS_DEFAULT_REGION")},
+		{Name: object.AddressingVar, Value: o.known(b.Addressing, object.AddressingVar)},
 	} {
 		if e.Value != "" {
 			out = append(out, e)
@@ -69,14 +70,17 @@ func (o *Options) mirrorOptions(note func(string, ...any)) mirror.Options {
 // endpoint is where the coordinator finds the store; pods need to be told the
 // same.
 func (b *Objects) endpoint(o *Options) string {
-	if b.Endpoint == "" {
-		for _, n := range []string{object.EndpointVar, "AWS_ENDPOINT_URL"} {
-			if v := o.getenv(n); v != "" {
-				return v
-			}
+	return o.known(b.Endpoint, object.EndpointVar, "AWS_ENDPOINT_URL")
+}
+
+// known is v, or what the first of the variables says that is set.
+func (o *Options) known(v string, names ...string) string {
+	for _, n := range names {
+		if v == "" {
+			v = o.getenv(n)
 		}
 	}
-	return b.Endpoint
+	return v
 }
 
 // Fetch implements runner.Fetcher: what workers have put into the object store
