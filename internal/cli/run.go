@@ -133,6 +133,17 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if f.DryRun {
 		return a.dryRun(ctx, c, f, workDir, missing, st)
 	}
+	if f.Mode == "viz" && f.Reuse != "" {
+		r, err := a.openRun(f, workDir, now)
+		if err != nil {
+			return err
+		}
+		err = c.TakeRecorded(r)
+		r.Close()
+		if err != nil {
+			return err
+		}
+	}
 	// Mistakes in the data, and models that are not there, come before a folder is made.
 	if err := c.Prepare(ctx); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -280,7 +281,10 @@ func (c *Coordinator) writeReport(now time.Time, out *summary.Output, version fu
 		r.Runs = append(r.Runs, rr)
 	}
 	path := c.Run.Path("report.html")
-	tmp := path + ".tmp"
+	tmp := c.Run.Path("state", "tmp", "report.html") // one coordinator writes at a time
+	if err := os.MkdirAll(filepath.Dir(tmp), 0o777); err != nil {
+		return "", fmt.Errorf("write report: %w", err)
+	}
 	f, err := os.Create(tmp)
 	if err != nil {
 		return "", fmt.Errorf("write report: %w", err)
