@@ -189,6 +189,18 @@ func (p *progress) text(width int) string {
 	return b.String()
 }
 
+// onRun is a command on the run that its argument names, or the last one.
+func (a *app) onRun(workDir *string, do func(*cobra.Command, *store.Run) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		r, err := a.runFolder(args, *workDir)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return do(cmd, r)
+	}
+}
+
 func (a *app) statusCmd() *cobra.Command {
 	var asJSON, follow bool
 	var workDir string
@@ -196,12 +208,7 @@ func (a *app) statusCmd() *cobra.Command {
 		Use:   "status [RUN]",
 		Short: "Show how far a run is, from any terminal or machine that sees its folder",
 		Args:  words(0, 1, "one run"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := a.runFolder(args, workDir)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
+		RunE: a.onRun(&workDir, func(cmd *cobra.Command, r *store.Run) error {
 			p := &progress{Run: a.rel(r.Dir()), State: "not started"}
 			path := r.Path("events.jsonl")
 			show := func() error {
@@ -231,7 +238,7 @@ func (a *app) statusCmd() *cobra.Command {
 				return show()
 			}
 			return a.follow(cmd.Context(), r, asJSON)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "stay and show what happens until the run ends")
@@ -353,12 +360,7 @@ func (a *app) cancelCmd() *cobra.Command {
 		Use:   "cancel [RUN]",
 		Short: "Stop a run: its coordinator finishes what is in flight, jobs on a cluster are cancelled",
 		Args:  words(0, 1, "one run"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := a.runFolder(args, workDir)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
+		RunE: a.onRun(&workDir, func(_ *cobra.Command, r *store.Run) error {
 			if alive, _ := r.Alive(); !alive {
 				return &exitError{code: ExitFailure, err: fmt.Errorf("run %s is not running", a.rel(r.Dir()))}
 			}
@@ -367,7 +369,7 @@ func (a *app) cancelCmd() *cobra.Command {
 			}
 			a.terminal(false, false).Note("asked %s to stop", a.rel(r.Dir()))
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVarP(&workDir, "work-dir", "w", "", "folder of the runs (default outputs/default)")
 	return cmd

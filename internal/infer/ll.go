@@ -16,10 +16,7 @@ func init() {
 type llInferencer struct{ labels []py.Value }
 
 func newLL(cfg *py.Dict) (Inferencer, error) {
-	if err := checkKeys(cfg, "labels", "batch_size", "max_out_len", "max_seq_len", "output_json_filepath", "output_json_filename", "fix_id_list"); err != nil {
-		return nil, err
-	}
-	labels, err := labelList(cfg)
+	labels, err := labelOptions(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -28,36 +25,24 @@ func newLL(cfg *py.Dict) (Inferencer, error) {
 
 // Run implements Inferencer.
 func (l *llInferencer) Run(ctx context.Context, job *Job) error {
-	s, labels, err := labelSetup(job, "LLInferencer", l.labels)
+	s, err := newLabelled(job, "LLInferencer", l.labels)
 	if err != nil {
 		return err
 	}
-	sc, err := newScorer(s)
-	if err != nil {
-		return err
-	}
-	h := newIDHash(job.Set.Content, s.settings, job.Identity)
-	widths := newBatchWidths(s, s.labelTexts(labels))
+	labels := s.labels
 	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
 		row := job.Rows[i]
 		cont, ok := job.Set.Test[row].Get("cont").(string)
 		if !ok {
 			return nil, diagAt(job.InferCfg, "LLInferencer needs a column cont of texts, which row %d of %s lacks", job.Index[i], job.Set.Abbr)
 		}
-		r, err := s.renderLabels(row, labels)
+		q, r, w, err := s.compare(i, cont)
 		if err != nil {
 			return nil, err
 		}
-		w, asked, err := widths.of(row, append(r.texts[:len(r.texts):len(r.texts)], cont))
-		if err != nil {
-			return nil, err
-		}
-		q := s.question(i, h, asked)
-		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
-		q.cutIf(r.dropped, CutExamples)
 		ll := make([]float64, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			ll[k], err = sc.logLikelihood(ctx, q, r.texts[k], cont, width(w, k))
+			ll[k], err = s.sc.logLikelihood(ctx, q, r.texts[k], cont, width(w, k))
 			return err
 		}
 		q.record = func() (*py.Dict, error) {
@@ -75,7 +60,7 @@ func (l *llInferencer) Run(ctx context.Context, job *Job) error {
 			}
 			return d, nil
 		}
-		q.prompt = func() *py.Dict { return r.unanswered(s, row) }
+		q.prompt = func() *py.Dict { return r.unanswered(s.setup, row) }
 		return q, nil
 	})
 }

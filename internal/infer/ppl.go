@@ -23,10 +23,7 @@ type pplInferencer struct {
 }
 
 func newPPL(cfg *py.Dict) (Inferencer, error) {
-	if err := checkKeys(cfg, "labels", "batch_size", "max_out_len", "max_seq_len", "output_json_filepath", "output_json_filename", "fix_id_list", "save_every"); err != nil {
-		return nil, err
-	}
-	labels, err := labelList(cfg)
+	labels, err := labelOptions(cfg, "save_every")
 	if err != nil {
 		return nil, err
 	}
@@ -35,31 +32,19 @@ func newPPL(cfg *py.Dict) (Inferencer, error) {
 
 // Run implements Inferencer.
 func (p *pplInferencer) Run(ctx context.Context, job *Job) error {
-	s, labels, err := labelSetup(job, "PPLInferencer", p.labels)
+	s, err := newLabelled(job, "PPLInferencer", p.labels)
 	if err != nil {
 		return err
 	}
-	sc, err := newScorer(s)
-	if err != nil {
-		return err
-	}
-	h := newIDHash(job.Set.Content, s.settings, job.Identity)
-	widths := newBatchWidths(s, s.labelTexts(labels))
+	labels := s.labels
 	return s.drive(ctx, byPrefix, func(i int) (*question, error) {
-		r, err := s.renderLabels(job.Rows[i], labels)
+		q, r, w, err := s.compare(i)
 		if err != nil {
 			return nil, err
 		}
-		w, asked, err := widths.of(job.Rows[i], r.texts)
-		if err != nil {
-			return nil, err
-		}
-		q := s.question(i, h, asked)
-		q.key, q.cost, q.n = r.texts[0], r.size, len(labels)
-		q.cutIf(r.dropped, CutExamples)
 		ppl, tokens := make([]float64, len(labels)), make([]int, len(labels))
 		q.ask = func(ctx context.Context, k int) (err error) {
-			ppl[k], tokens[k], err = sc.perplexity(ctx, q, r.texts[k], width(w, k))
+			ppl[k], tokens[k], err = s.sc.perplexity(ctx, q, r.texts[k], width(w, k))
 			return err
 		}
 		q.record = func() (*py.Dict, error) {
@@ -84,7 +69,7 @@ func (p *pplInferencer) Run(ctx context.Context, job *Job) error {
 			}
 			return d, nil
 		}
-		q.prompt = func() *py.Dict { return r.unanswered(s, q.row) }
+		q.prompt = func() *py.Dict { return r.unanswered(s.setup, q.row) }
 		return q, nil
 	})
 }
@@ -106,6 +91,53 @@ func labelSetup(job *Job, class string, labels []py.Value, options ...any) (*set
 		s.settings = append(s.settings, "label "+py.Repr(l))
 	}
 	return s, labels, nil
+}
+
+// labelOptions reads the options of an inferencer that compares labels.
+func labelOptions(cfg *py.Dict, more ...string) ([]py.Value, error) {
+	if err := checkKeys(cfg, append(more, "labels", "batch_size", "max_out_len", "max_seq_len", "output_json_filepath", "output_json_filename", "fix_id_list")...); err != nil {
+		return nil, err
+	}
+	return labelList(cfg)
+}
+
+// labelled is an inferencer that compares labels, ready to ask.
+type labelled struct {
+	*setup
+	labels []py.Value
+	sc     *scorer
+	hash   idHash
+	widths *batchWidths
+}
+
+func newLabelled(job *Job, class string, labels []py.Value) (*labelled, error) {
+	s, labels, err := labelSetup(job, class, labels)
+	if err != nil {
+		return nil, err
+	}
+	sc, err := newScorer(s)
+	if err != nil {
+		return nil, err
+	}
+	return &labelled{s, labels, sc, newIDHash(job.Set.Content, s.settings, job.Identity), newBatchWidths(s, s.labelTexts(labels))}, nil
+}
+
+// compare makes the question of the job's i-th row: one request for each label,
+// which asks for more texts behind its prompt too. w are the widths of the
+// requests' batches.
+func (s *labelled) compare(i int, more ...string) (q *question, r *labelPrompts, w []int, err error) {
+	row := s.Rows[i]
+	if r, err = s.renderLabels(row, s.labels); err != nil {
+		return nil, nil, nil, err
+	}
+	w, asked, err := s.widths.of(row, append(r.texts[:len(r.texts):len(r.texts)], more...))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	q = s.question(i, s.hash, asked)
+	q.key, q.cost, q.n = r.texts[0], r.size, len(s.labels)
+	q.cutIf(r.dropped, CutExamples)
+	return q, r, w, nil
 }
 
 // labelPrompts are the prompts of one row with the answer of each label.

@@ -68,12 +68,6 @@ func FuzzParsers(f *testing.F) {
 		if p, err := NewAPI(m); err == nil {
 			parsers = append(parsers, p)
 		}
-		if p, err := NewChatLM(m); err == nil {
-			parsers = append(parsers, p)
-		}
-		if p, err := NewChatAPI(m); err == nil {
-			parsers = append(parsers, p)
-		}
 		parsers = append(parsers, &LM{}, &API{})
 		before := l.PyRepr()
 		for _, p := range parsers {
@@ -87,7 +81,6 @@ func FuzzParsers(f *testing.F) {
 				}
 			}
 		}
-		_, _ = ToOpenAI(l)
 		_, _ = Text(l)
 		_, _ = l.Format(py.DictOf("p", "q"))
 		_, _ = l.Replace("</E>", List{"x"})
