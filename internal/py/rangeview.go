@@ -169,6 +169,9 @@ func (r *Range) PyMethod(name string) (MethodFunc, bool) {
 			if i := r.indexOf(v); i >= 0 {
 				return i, nil
 			}
+			if !isInt(v) {
+				return nil, valueErr("sequence.index(x): x not in sequence")
+			}
 			return nil, valueErr("%s is not in range", Repr(v))
 		}), true
 	}

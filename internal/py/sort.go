@@ -29,12 +29,15 @@ func SortPerm(keys []Value, reverse bool) ([]int, error) {
 		})
 		return perm, nil
 	}
-	err := stableSort(perm, func(i, j int) (bool, error) {
-		if reverse {
-			return valueLess(keys[j], keys[i])
-		}
-		return valueLess(keys[i], keys[j])
-	})
+	// list.sort turns the list round before and after, which shows in the
+	// message when two keys have no order.
+	if reverse {
+		slices.Reverse(perm)
+	}
+	err := stableSort(perm, func(i, j int) (bool, error) { return valueLess(keys[i], keys[j]) })
+	if reverse {
+		slices.Reverse(perm)
+	}
 	return perm, err
 }
 
@@ -50,10 +53,14 @@ func all[T any](vs []Value) bool {
 // stableSort is a merge sort on insertion-sorted runs that asks nothing but
 // less, in the manner of list.sort, and stops at the first error.
 func stableSort[T any](a []T, less func(x, y T) (bool, error)) error {
-	const run = 32
+	const run = 64
 	for lo := 0; lo < len(a); lo += run {
 		hi := min(lo+run, len(a))
-		for i := lo + 1; i < hi; i++ {
+		sorted, err := countRun(a[lo:hi], less)
+		if err != nil {
+			return err
+		}
+		for i := lo + sorted; i < hi; i++ {
 			v := a[i]
 			l, r := lo, i
 			for l < r {
@@ -98,6 +105,32 @@ func stableSort[T any](a []T, less func(x, y T) (bool, error)) error {
 		copy(a, buf)
 	}
 	return nil
+}
+
+// countRun is the length of the run that a begins with, turned round if it
+// goes strictly down.
+func countRun[T any](a []T, less func(x, y T) (bool, error)) (int, error) {
+	if len(a) < 2 {
+		return len(a), nil
+	}
+	down, err := less(a[1], a[0])
+	if err != nil {
+		return 0, err
+	}
+	n := 2
+	for ; n < len(a); n++ {
+		lt, err := less(a[n], a[n-1])
+		if err != nil {
+			return 0, err
+		}
+		if lt != down {
+			break
+		}
+	}
+	if down {
+		slices.Reverse(a[:n])
+	}
+	return n, nil
 }
 
 // SortValues sorts items in place and stably; a nil less is Python's <.

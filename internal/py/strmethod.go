@@ -192,7 +192,7 @@ func affix(name string, cut func(s, t string) string) strMethod {
 	return strMethod{min: 1, max: 1, fn: func(s string, a []Value, _ int) (Value, error) {
 		t, ok := a[0].(string)
 		if !ok {
-			return nil, typeErr("%s() argument must be str, not %s", name, TypeName(a[0]))
+			return nil, typeErr("%s() argument must be str, not %s", name, argType(a[0]))
 		}
 		return cut(s, t), nil
 	}}
@@ -328,7 +328,7 @@ func isTitle(s string) bool {
 func strReplace(s string, a []Value, n int) (Value, error) {
 	for i := range 2 {
 		if _, ok := a[i].(string); !ok {
-			return nil, typeErr("replace() argument %d must be str, not %s", i+1, TypeName(a[i]))
+			return nil, typeErr("replace() argument %d must be str, not %s", i+1, argType(a[i]))
 		}
 	}
 	limit := -1
@@ -452,7 +452,7 @@ func MakeTrans(args ...Value) (Value, error) {
 	for i, a := range args {
 		s, ok := a.(string)
 		if !ok {
-			return nil, typeErr("maketrans() argument %d must be str, not %s", i+1, TypeName(a))
+			return nil, typeErr("maketrans() argument %d must be str, not %s", i+1, argType(a))
 		}
 		rs[i] = Runes(s)
 	}
@@ -654,4 +654,12 @@ var bytesMethods = map[string]method[Bytes]{
 		}
 		return strings.HasSuffix(string(b), string(t)), nil
 	}},
+}
+
+// argType is the type of v as argument checks of CPython name it.
+func argType(v Value) string {
+	if v == nil {
+		return "None"
+	}
+	return TypeName(v)
 }

@@ -368,9 +368,12 @@ func biReversed(c *callArgs) (py.Value, source.Pos, error) {
 	case *py.Set, *iterator, int, float64, bool, nil:
 		return nil, 0, c.errorf("TypeError", "'%s' object is not reversible", py.TypeName(v))
 	}
-	l, err := c.fr.list(c.args[0], c.n)
-	if err != nil {
-		return nil, 0, err
+	l, live := c.args[0].(*py.List) // which is read while it may change
+	if !live {
+		var err error
+		if l, err = c.fr.list(c.args[0], c.n); err != nil {
+			return nil, 0, err
+		}
 	}
 	i := len(l.Items)
 	typ := "reversed"
@@ -384,7 +387,7 @@ func biReversed(c *callArgs) (py.Value, source.Pos, error) {
 	}
 	return &iterator{typ: typ, next: func() (py.Value, source.Pos, bool, error) {
 		i--
-		if i < 0 {
+		if i < 0 || i >= len(l.Items) {
 			return nil, 0, false, nil
 		}
 		return l.Items[i], l.PosOf(i), true, nil

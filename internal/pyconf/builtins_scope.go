@@ -70,6 +70,9 @@ func biHash(c *callArgs) (py.Value, source.Pos, error) {
 	}
 	switch x := c.args[0].(type) {
 	case int:
+		if x == -1 || x%(1<<61-1) == -1 {
+			return -2, 0, nil // -1 is an error inside CPython
+		}
 		return x % (1<<61 - 1), 0, nil
 	case bool:
 		if x {

@@ -17,10 +17,11 @@ type function struct {
 	m        *module
 	env      *env
 	defaults []binding // by parameter
+	qual     string    // __qualname__
 }
 
 func (f *function) PyType() string { return "function" }
-func (f *function) PyRepr() string { return "<function " + f.fn.Name + ">" }
+func (f *function) PyRepr() string { return "<function " + f.qual + ">" }
 
 // PyAttr gives __name__ and __doc__.
 func (f *function) PyAttr(name string) (py.Value, bool) {
@@ -39,8 +40,9 @@ func (f *function) PyAttr(name string) (py.Value, bool) {
 // builtin is a function, or a type, that the dialect provides.
 type builtin struct {
 	name string
-	typ  bool // a type: isinstance accepts it
-	def  bool // CPython's is written in Python, so its type is "function"
+	typ  bool   // a type: isinstance accepts it
+	def  bool   // CPython's is written in Python, so its type is "function"
+	mod  string // "math." of a function of a module in C, as some messages have it
 	fn   func(c *callArgs) (py.Value, source.Pos, error)
 }
 
@@ -111,7 +113,7 @@ func (c *callArgs) argPos(i int) source.Pos {
 // noKw complains about named arguments.
 func (c *callArgs) noKw() error {
 	if len(c.kw) > 0 {
-		return c.errorf("TypeError", "%s() takes no keyword arguments", c.name)
+		return c.errorf("TypeError", "%s%s() takes no keyword arguments", c.qual, c.name)
 	}
 	return nil
 }
@@ -256,12 +258,17 @@ func (fr *frame) call(x *syntax.Call) (py.Value, source.Pos, error) {
 
 // namedArgs evaluates named arguments with ** among them.
 func (fr *frame) namedArgs(x *syntax.Call, f py.Value, c *callArgs) error {
-	seen := map[py.Value]bool{}
+	seen := map[any]bool{}
+	var odd syntax.Node
 	add := func(e py.Entry, n syntax.Node) error {
-		if seen[e.Key] {
-			return fr.raise(n, "TypeError", "%s() got multiple values for keyword argument '%v'", calleeName(f), e.Key)
+		key, _ := py.HashKey(e.Key) // of a dict or a text
+		if _, ok := e.Key.(string); !ok && odd == nil {
+			odd = n
 		}
-		seen[e.Key] = true
+		if seen[key] {
+			return fr.raise(n, "TypeError", "%s() got multiple values for keyword argument '%s'", calleeName(f), py.Str(e.Key))
+		}
+		seen[key] = true
 		c.kw = append(c.kw, e)
 		return nil
 	}
@@ -282,13 +289,13 @@ func (fr *frame) namedArgs(x *syntax.Call, f py.Value, c *callArgs) error {
 			return fr.raise(k.X, "TypeError", "%s() argument after ** must be a mapping, not %s", calleeName(f), py.TypeName(v))
 		}
 		for _, e := range d.Entries() {
-			if _, ok := e.Key.(string); !ok {
-				return fr.raise(k.X, "TypeError", "keywords must be strings")
-			}
 			if err := add(e, k.X); err != nil {
 				return err
 			}
 		}
+	}
+	if odd != nil {
+		return fr.raise(odd, "TypeError", "keywords must be strings")
 	}
 	return nil
 }
@@ -296,10 +303,14 @@ func (fr *frame) namedArgs(x *syntax.Call, f py.Value, c *callArgs) error {
 func calleeName(f py.Value) string {
 	switch f := f.(type) {
 	case *function:
-		return f.fn.Name
+		return f.qual
 	case *builtin:
-		return f.name
+		return f.mod + f.name
 	case *method:
+		switch f.recv.(type) {
+		case *py.List, *py.Dict, string, *py.Tuple, *py.Set, py.Bytes:
+			return py.TypeName(f.recv) + "." + f.name
+		}
 		return f.name
 	case *excClass:
 		return f.name
@@ -311,7 +322,7 @@ func calleeName(f py.Value) string {
 func (fr *frame) apply(f py.Value, c *callArgs) (py.Value, source.Pos, error) {
 	switch f := f.(type) {
 	case *builtin:
-		c.name = f.name
+		c.name, c.qual = f.name, f.mod
 		return f.fn(c)
 	case *method:
 		c.name = f.name
@@ -408,7 +419,10 @@ func (fr *frame) invoke(f *function, c *callArgs) (py.Value, source.Pos, error) 
 
 // closure makes a function of a def or lambda; defaults are evaluated now.
 func (fr *frame) closure(fn *syntax.Func, n syntax.Node) (*function, error) {
-	f := &function{fn: fn, m: fr.m, env: fr.env}
+	f := &function{fn: fn, m: fr.m, env: fr.env, qual: fn.Name}
+	if fr.fn != nil {
+		f.qual = fr.fn.qual + ".<locals>." + fn.Name
+	}
 	for i := range fn.Params {
 		d := fn.Params[i].Default
 		if d == nil {
@@ -433,26 +447,6 @@ func (fr *frame) bindParams(f *function, c *callArgs, e *env) error {
 	for i := 0; i < n; i++ {
 		e.vals[i] = binding{c.args[i], c.argPos(i), true}
 	}
-	if len(c.args) > fn.NumPos {
-		if fn.VarArg < 0 {
-			lo := 0
-			for i := 0; i < fn.NumPos; i++ {
-				if f.defaults != nil && f.defaults[i].set {
-					continue
-				}
-				lo++
-			}
-			want := fmt.Sprint(fn.NumPos)
-			if lo != fn.NumPos {
-				want = fmt.Sprintf("from %d to %d", lo, fn.NumPos)
-			}
-			was := "were"
-			if len(c.args) == 1 {
-				was = "was"
-			}
-			return fr.raise(c.n, "TypeError", "%s() takes %s positional argument%s but %d %s given", fn.Name, want, plural(fn.NumPos), len(c.args), was)
-		}
-	}
 	if fn.VarArg >= 0 {
 		t := &py.Tuple{At: fr.pos(c.n)}
 		if len(c.args) > n {
@@ -473,13 +467,16 @@ kws:
 				continue
 			}
 			if e.vals[i].set {
-				return fr.raise(c.n, "TypeError", "%s() got multiple values for argument '%s'", fn.Name, ps[i].Name)
+				return fr.raise(c.n, "TypeError", "%s() got multiple values for argument '%s'", f.qual, ps[i].Name)
 			}
 			e.vals[i] = binding{k.Val, k.Pos, true}
 			continue kws
 		}
 		if rest == nil {
-			err := fr.raise(c.n, "TypeError", "%s() got an unexpected keyword argument '%s'", fn.Name, k.Key)
+			if err := fr.positionalOnly(f, c); err != nil {
+				return err
+			}
+			err := fr.raise(c.n, "TypeError", "%s() got an unexpected keyword argument '%s'", f.qual, k.Key)
 			if k.KeyPos != 0 {
 				err.pos, err.end = k.KeyPos, 0
 			}
@@ -495,6 +492,9 @@ kws:
 		if err := rest.Put(k); err != nil {
 			return fr.at(c.n, err)
 		}
+	}
+	if len(c.args) > fn.NumPos && fn.VarArg < 0 {
+		return fr.tooMany(f, c, e)
 	}
 	var missing, missingKw []string
 	for i := range ps {
@@ -512,12 +512,58 @@ kws:
 		}
 	}
 	if len(missing) > 0 {
-		return fr.raise(c.n, "TypeError", "%s() missing %d required positional argument%s: %s", fn.Name, len(missing), plural(len(missing)), andList(missing))
+		return fr.raise(c.n, "TypeError", "%s() missing %d required positional argument%s: %s", f.qual, len(missing), plural(len(missing)), andList(missing))
 	}
 	if len(missingKw) > 0 {
-		return fr.raise(c.n, "TypeError", "%s() missing %d required keyword-only argument%s: %s", fn.Name, len(missingKw), plural(len(missingKw)), andList(missingKw))
+		return fr.raise(c.n, "TypeError", "%s() missing %d required keyword-only argument%s: %s", f.qual, len(missingKw), plural(len(missingKw)), andList(missingKw))
 	}
 	return nil
+}
+
+// tooMany is what f says of more positional arguments than it has parameters.
+func (fr *frame) tooMany(f *function, c *callArgs, e *env) error {
+	fn := f.fn
+	least := 0
+	for i := 0; i < fn.NumPos; i++ {
+		if f.defaults == nil || !f.defaults[i].set {
+			least++
+		}
+	}
+	want := fmt.Sprintf("%d positional argument%s", fn.NumPos, plural(fn.NumPos))
+	if least != fn.NumPos {
+		want = fmt.Sprintf("from %d to %d positional arguments", least, fn.NumPos)
+	}
+	byName := 0
+	for i, p := range fn.Params {
+		if p.Kind == syntax.ByName && e.vals[i].set {
+			byName++
+		}
+	}
+	got := fmt.Sprint(len(c.args))
+	if byName > 0 {
+		got += fmt.Sprintf(" positional argument%s (and %d keyword-only argument%s)", plural(len(c.args)), byName, plural(byName))
+	}
+	was := "were"
+	if len(c.args) == 1 && byName == 0 {
+		was = "was"
+	}
+	return fr.raise(c.n, "TypeError", "%s() takes %s but %s %s given", f.qual, want, got, was)
+}
+
+// positionalOnly complains about named arguments for parameters before a /.
+func (fr *frame) positionalOnly(f *function, c *callArgs) error {
+	var names []string
+	for _, p := range f.fn.Params {
+		for _, k := range c.kw {
+			if p.Kind == syntax.ByPos && k.Key == p.Name {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fr.raise(c.n, "TypeError", "%s() got some positional-only arguments passed as keyword arguments: '%s'", f.qual, strings.Join(names, ", "))
 }
 
 func andList(s []string) string {

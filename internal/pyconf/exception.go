@@ -127,6 +127,9 @@ func newRaised(class, msg string) *raised {
 	if c == nil {
 		c = &excClass{name: class, parent: excClasses["Exception"]}
 	}
+	if msg == "" {
+		return &raised{exc: &exception{class: c}}
+	}
 	return &raised{exc: &exception{class: c, args: []py.Value{msg}, msg: msg, fixed: true}}
 }
 

@@ -2,6 +2,8 @@ package pyconf
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"sextant/internal/py"
 	"sextant/internal/pyconf/syntax"
@@ -293,6 +295,9 @@ func (fr *frame) setSlice(o, lo, hi, step, v py.Value, n syntax.Node) error {
 	src, err := fr.list(v, n)
 	if err != nil {
 		if r, ok := err.(*raised); ok && r.exc.class.name == "TypeError" {
+			if step != nil && step != 1 {
+				return fr.raise(n, "TypeError", "must assign iterable to extended slice")
+			}
 			return fr.raise(n, "TypeError", "can only assign an iterable")
 		}
 		return err
@@ -537,9 +542,9 @@ func (fr *frame) inPlace(op string, old, v py.Value, n syntax.Node) (py.Value, e
 		}
 	case *py.Dict:
 		if op == "|" {
-			o, ok := v.(*py.Dict)
-			if !ok {
-				return nil, fr.raise(n, "TypeError", "'%s' object is not a mapping", py.TypeName(v))
+			o, err := (&callArgs{fr: fr, n: n}).toDict(v)
+			if err != nil {
+				return nil, err
 			}
 			if x.Config {
 				return x, fr.at(n, configUpdate(fr.in, x, o))
@@ -552,20 +557,37 @@ func (fr *frame) inPlace(op string, old, v py.Value, n syntax.Node) (py.Value, e
 			return x, nil
 		}
 	}
-	return fr.binary(op, old, v, n)
+	r, err := fr.binary(op, old, v, n)
+	if ex, ok := err.(*raised); ok && ex.exc.class.name == "TypeError" {
+		const unsupported = "unsupported operand type(s) for "
+		msg := ex.exc.msg
+		switch old.(type) {
+		case *py.Dict, *py.Set:
+			if op == "*" && strings.HasPrefix(msg, "can't multiply sequence") {
+				msg = fmt.Sprintf("%s*: '%s' and '%s'", unsupported, py.TypeName(old), py.TypeName(v))
+			}
+		}
+		if _, operands, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, unsupported) {
+			return nil, fr.raise(n, "TypeError", "%s%s=: %s", unsupported, op, operands)
+		}
+	}
+	return r, err
 }
 
 // extend is l += v: v is read while l stays as it was, so that l += l ends.
 func (fr *frame) extend(l *py.List, v py.Value, n syntax.Node) error {
-	src, err := fr.list(v, n)
-	if err != nil {
-		return err
+	src, failed := fr.list(v, n)
+	if _, ok := v.(*iterator); failed != nil && !ok {
+		return failed
 	}
 	if len(l.Items)+len(src.Items) > py.MaxResultItems {
 		return fr.raise(n, "MemoryError", "result too large: a sequence of more than %d items", py.MaxResultItems)
 	}
 	for i, it := range src.Items {
 		l.Append(it, src.PosOf(i))
+	}
+	if failed != nil { // what came before stays, as in CPython
+		return failed
 	}
 	return fr.at(n, fr.in.sized(src))
 }

@@ -95,8 +95,11 @@ func listMethod(l *py.List, name string) *method {
 		}
 	case "clear":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
+			if err := c.between(0, 0); err != nil {
+				return nil, 0, err
+			}
 			l.Items, l.Pos = nil, nil
-			return nil, 0, c.between(0, 0)
+			return nil, 0, nil
 		}
 	case "copy":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
@@ -104,6 +107,9 @@ func listMethod(l *py.List, name string) *method {
 		}
 	case "reverse":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
+			if err := c.between(0, 0); err != nil {
+				return nil, 0, err
+			}
 			l.Pos = positions(l.Pos, len(l.Items), l.At)
 			for i, j := 0, len(l.Items)-1; i < j; i, j = i+1, j-1 {
 				l.Items[i], l.Items[j] = l.Items[j], l.Items[i]
@@ -111,7 +117,7 @@ func listMethod(l *py.List, name string) *method {
 					l.Pos[i], l.Pos[j] = l.Pos[j], l.Pos[i]
 				}
 			}
-			return nil, 0, c.between(0, 0)
+			return nil, 0, nil
 		}
 	case "sort":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
@@ -142,6 +148,9 @@ func (fr *frame) same(a, b py.Value, c *callArgs) (bool, error) {
 
 // sortArgs reads key= and reverse= of sort and sorted.
 func (c *callArgs) sortArgs(npos int) (key py.Value, reverse bool, err error) {
+	if len(c.args) > npos && npos == 0 {
+		return nil, false, c.errorf("TypeError", "sort() takes no positional arguments")
+	}
 	if len(c.args) > npos {
 		return nil, false, c.errorf("TypeError", "%s expected %d argument%s, got %d", c.name, npos, plural(npos), len(c.args))
 	}
@@ -284,10 +293,13 @@ func dictMethod(d *py.Dict, name string) *method {
 		}
 	case "clear":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
+			if err := c.between(0, 0); err != nil {
+				return nil, 0, err
+			}
 			for _, k := range d.Keys() {
 				d.Delete(k)
 			}
-			return nil, 0, c.between(0, 0)
+			return nil, 0, nil
 		}
 	case "popitem":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {

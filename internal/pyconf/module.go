@@ -90,7 +90,11 @@ func newModule(name string, attrs map[string]py.Value) *Module {
 	m := &Module{name: name, attrs: map[string]py.Value{}}
 	for k, v := range attrs {
 		if fn, ok := v.(func(c *callArgs) (py.Value, source.Pos, error)); ok {
-			v = &builtin{name: k, fn: fn, def: !compiled[name] && name+"."+k != "os.listdir" && name+"."+k != "os.getcwd"}
+			b := &builtin{name: k, fn: fn, def: !compiled[name] && name+"."+k != "os.listdir" && name+"."+k != "os.getcwd"}
+			if compiled[name] {
+				b.mod = name + "."
+			}
+			v = b
 		}
 		m.attrs[k] = v
 	}

@@ -112,6 +112,9 @@ func fnReduce(c *callArgs) (py.Value, source.Pos, error) {
 		return nil, 0, err
 	}
 	it, err := c.fr.iterate(c.args[1], c.n)
+	if r, ok := err.(*raised); ok && r.exc.class.name == "TypeError" {
+		return nil, 0, c.errorf("TypeError", "reduce() arg 2 must support iteration")
+	}
 	if err != nil {
 		return nil, 0, err
 	}
