@@ -16,7 +16,7 @@ package py
 
 import (
 	"fmt"
-	"maps"
+	"hash/maphash"
 	"math"
 	"math/big"
 	"reflect"
@@ -107,7 +107,7 @@ type Dict struct {
 	Config  bool   // a mmengine ConfigDict, not a plain dict: see pyconf
 	height  uint16 // see SetMeasure
 	entries []Entry
-	index   map[any]int          // built when there are more than dictLinear keys
+	index   []int32              // built when there are more than dictLinear keys: see reindex
 	dead    int32                // deleted slots in entries (Key == tomb)
 	nodes   int32                // see SetMeasure
 	src     atomic.Pointer[Dict] // what a deferred copy is made of; nil when it is made
@@ -228,10 +228,8 @@ const dictLinear = 16
 // find is the place of a key in d.entries; d is made.
 func (d *Dict) find(k any) int {
 	if d.index != nil {
-		if i, ok := d.index[k]; ok {
-			return i
-		}
-		return -1
+		i, _ := d.probe(k)
+		return i
 	}
 	if ks, ok := k.(string); ok {
 		for i := range d.entries {
@@ -375,22 +373,69 @@ func (d *Dict) Put(e Entry) error {
 		return nil
 	}
 	d.entries = append(d.entries, e)
-	if d.index != nil {
-		d.index[k] = len(d.entries) - 1
+	if 2*len(d.entries) <= len(d.index) {
+		d.enter(k, len(d.entries)-1)
 	} else if len(d.entries) > dictLinear {
 		d.reindex()
 	}
 	return nil
 }
 
+// reindex builds the index: a table of at least twice as many places as there
+// are entries, a power of two. A place holds the number of an entry, counted
+// from 1, where its key hashes to or behind; 0 ends a search, -1 was deleted.
 func (d *Dict) reindex() {
-	d.index = make(map[any]int, 2*len(d.entries))
+	n := 4 * dictLinear
+	for n < 3*len(d.entries) {
+		n *= 2
+	}
+	d.index = make([]int32, n)
 	for i := range d.entries {
 		if d.entries[i].Key != tomb {
 			k, _ := HashKey(d.entries[i].Key)
-			d.index[k] = i
+			d.enter(k, i)
 		}
 	}
+}
+
+var hashSeed = maphash.MakeSeed()
+
+func (d *Dict) place(k any) int {
+	h := uint64(0)
+	if s, ok := k.(string); ok {
+		h = maphash.String(hashSeed, s)
+	} else {
+		h = maphash.Comparable(hashSeed, k)
+	}
+	return int(h & uint64(len(d.index)-1))
+}
+
+// enter notes in the index that entry i has the key k, which is not there.
+func (d *Dict) enter(k any, i int) {
+	at := d.place(k)
+	for d.index[at] > 0 {
+		at = (at + 1) & (len(d.index) - 1)
+	}
+	d.index[at] = int32(i + 1)
+}
+
+// probe finds the entry of a key, or -1, and its place in the index.
+func (d *Dict) probe(k any) (i, at int) {
+	s, isText := k.(string)
+	for at = d.place(k); d.index[at] != 0; at = (at + 1) & (len(d.index) - 1) {
+		i := int(d.index[at]) - 1
+		if i < 0 {
+			continue
+		}
+		if es, ok := d.entries[i].Key.(string); ok || isText {
+			if ok && isText && es == s {
+				return i, at
+			}
+		} else if hk, _ := HashKey(d.entries[i].Key); hk == k {
+			return i, at
+		}
+	}
+	return -1, at
 }
 
 // Delete removes key and reports whether it was there.
@@ -404,11 +449,12 @@ func (d *Dict) Delete(key Value) bool {
 	if i < 0 {
 		return false
 	}
+	if d.index != nil {
+		_, at := d.probe(k)
+		d.index[at] = -1
+	}
 	d.entries[i] = Entry{Key: tomb}
 	d.dead++
-	if d.index != nil {
-		delete(d.index, k)
-	}
 	if d.dead > 16 && int(d.dead) > len(d.entries)/2 {
 		d.compact()
 	}
@@ -462,7 +508,7 @@ func (d *Dict) Copy() *Dict {
 	c := &Dict{At: d.At, Config: d.Config}
 	c.entries = append([]Entry(nil), d.Entries()...)
 	if d.index != nil {
-		c.index = maps.Clone(d.index) // Entries has left no gaps
+		c.index = slices.Clone(d.index) // Entries has left no gaps
 	} else if len(c.entries) > dictLinear {
 		c.reindex()
 	}
