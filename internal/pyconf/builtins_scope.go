@@ -2,6 +2,7 @@ package pyconf
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 
 	"sextant/internal/py"
@@ -108,11 +109,64 @@ func biHasattr(c *callArgs) (py.Value, source.Pos, error) {
 	if !ok {
 		return nil, 0, c.errorf("TypeError", "attribute name must be string, not '%s'", py.TypeName(c.args[1]))
 	}
+	if _, lazy := c.args[0].(*Lazy); !lazy && protocol(c.args[0], name) {
+		return true, 0, nil
+	}
 	_, _, err := c.fr.getattr(c.args[0], name, c.n)
 	if r, ok := err.(*raised); ok && r.exc.class.name == "AttributeError" {
 		return false, 0, nil
 	}
 	return err == nil, 0, err
+}
+
+// protocol reports whether v has a method by which Python's operators and
+// built-in functions ask: __len__ and the like, which cannot be called here.
+func protocol(v py.Value, name string) bool {
+	switch name {
+	case "__str__", "__repr__", "__eq__", "__ne__", "__class__", "__doc__", "__init__", "__hash__", "__format__", "__dir__":
+		return true
+	case "__next__":
+		_, ok := v.(*iterator)
+		return ok
+	case "__call__":
+		switch v.(type) {
+		case *function, *builtin, *method, *excClass, *partial:
+			return true
+		}
+		return false
+	case "__int__", "__float__", "__bool__", "__abs__", "__neg__", "__sub__":
+		switch v.(type) {
+		case int, bool, float64, *big.Int:
+			return true
+		}
+		_, set := v.(*py.Set)
+		return set && name == "__sub__"
+	}
+	switch v.(type) {
+	case *py.List, *py.Tuple, string, py.Bytes, *py.Range:
+		switch name {
+		case "__len__", "__iter__", "__contains__", "__getitem__":
+			return true
+		case "__add__", "__mul__":
+			_, isRange := v.(*py.Range)
+			return !isRange
+		case "__setitem__", "__delitem__":
+			_, isList := v.(*py.List)
+			return isList
+		}
+	case *py.Dict:
+		switch name {
+		case "__len__", "__iter__", "__contains__", "__getitem__", "__setitem__", "__delitem__", "__or__":
+			return true
+		}
+	case *py.Set, *dictView:
+		return name == "__len__" || name == "__iter__" || name == "__contains__"
+	case *iterator:
+		return name == "__iter__"
+	case int, bool, float64, *big.Int:
+		return name == "__add__" || name == "__mul__"
+	}
+	return false
 }
 
 // biSetattr is setattr: docs/dialect.md, "Built-in functions".
