@@ -14,6 +14,7 @@ import (
 
 	"sextant/internal/infer"
 	"sextant/internal/py"
+	"sextant/internal/registry"
 	"sextant/internal/report"
 	"sextant/internal/spec"
 	"sextant/internal/store"
@@ -328,6 +329,7 @@ func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 		defer preds.Close()
 		details, done := c.details(p)
 		defer done()
+		byText := registry.Base(p.d.Eval.Dict("evaluator").Str("type")) == "AccEvaluator"
 		for rec, err := range preds.All() {
 			if err != nil {
 				yield(report.Sample{}, err)
@@ -340,7 +342,7 @@ func (c *Coordinator) samples(p pair) iter.Seq2[report.Sample, error] {
 				yield(report.Sample{}, err)
 				return
 			} else if d != nil {
-				s.Verdict, s.Extracted = verdict(d)
+				s.Verdict, s.Extracted = verdict(d, byText)
 			}
 			if !yield(s, nil) {
 				return
@@ -397,8 +399,9 @@ func questionDetails(l interface{ At(int) (*py.Dict, error) }, f *facts) func(in
 }
 
 // verdict reads OpenCompass's details of one row: the first of the flags that
-// it has, and what was scored.
-func verdict(d *py.Dict) (report.Verdict, py.Value) {
+// it has, and what was scored. byText says that the evaluator compares the texts
+// of prediction and reference, as AccEvaluator does.
+func verdict(d *py.Dict, byText bool) (report.Verdict, py.Value) {
 	first := func(v py.Value) py.Value {
 		if l, ok := v.(*py.List); ok && l.Len() == 1 {
 			return l.Items[0]
@@ -427,10 +430,12 @@ func verdict(d *py.Dict) (report.Verdict, py.Value) {
 	if p, ok := d.Lookup("predictions"); ok {
 		if r, ok := d.Lookup("references"); ok {
 			switch {
-			case py.Equal(p, r):
+			case py.Equal(p, r), byText && py.Str(p) == py.Str(r):
 				return report.Right, extracted
 			case p == "":
 				return report.Unscored, extracted
+			case byText:
+				return report.Wrong, extracted
 			}
 		}
 	}
