@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"sextant/internal/py"
@@ -53,10 +54,16 @@ func (p filePath) shown() string {
 // and the catalog.
 type files struct {
 	cwd     string
-	roots   []*os.Root
-	dirs    []string // of the roots
 	catalog fs.FS
+
+	mu    sync.RWMutex
+	roots []*os.Root
+	dirs  []string            // of the roots
+	near  map[string]*os.Root // folders below the roots that were read from, at most maxNear
 }
+
+// maxNear bounds the folders that are kept open.
+const maxNear = 32
 
 var errOutside = errors.New("outside the folders that this config may read")
 
@@ -65,6 +72,9 @@ func newFiles(cwd string, catalog fs.FS) *files { return &files{cwd: cwd, catalo
 func (f *files) close() {
 	for _, r := range f.roots {
 		_ = r.Close() // opened for reading names only
+	}
+	for _, r := range f.near {
+		_ = r.Close()
 	}
 }
 
@@ -75,7 +85,7 @@ func (f *files) addRoot(dir string) {
 		return
 	}
 	dir = f.abs(dir)
-	for _, d := range f.dirs {
+	for _, d := range f.dirs { // only the goroutine that loads adds some
 		if within(d, dir) {
 			return
 		}
@@ -84,6 +94,8 @@ func (f *files) addRoot(dir string) {
 	if err != nil {
 		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.roots = append(f.roots, r)
 	f.dirs = append(f.dirs, dir)
 }
@@ -106,6 +118,8 @@ func (f *files) abs(p string) string {
 // locate finds the root that holds p and p's path in it.
 func (f *files) locate(p string) (*os.Root, string, error) {
 	p = f.abs(p)
+	f.mu.RLock()
+	defer f.mu.RUnlock()
 	for i, d := range f.dirs {
 		if within(d, p) {
 			rel, err := filepath.Rel(d, p)
@@ -130,9 +144,55 @@ func (f *files) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := r.Stat(rel)
+	if dir, base := filepath.Split(rel); dir != "" {
+		if d := f.folder(r, filepath.Dir(f.abs(name)), dir); d != nil {
+			if b, err := readRegular(d, base); err == nil {
+				return b, nil
+			} // a link may lead out of the folder and stay below the root
+		}
+	}
+	b, err := readRegular(r, rel)
+	return b, escape(err)
+}
+
+// folder is the folder rel below r, called abs, kept open: going there from
+// the root for each of its files takes longer than reading them. nil if it
+// cannot be opened.
+func (f *files) folder(r *os.Root, abs, rel string) *os.Root {
+	f.mu.RLock()
+	d := f.near[abs]
+	f.mu.RUnlock()
+	if d != nil {
+		return d
+	}
+	d, err := r.OpenRoot(filepath.Clean(rel))
 	if err != nil {
-		return nil, escape(err)
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if o := f.near[abs]; o != nil {
+		_ = d.Close() // opened for reading names only
+		return o
+	}
+	if len(f.near) >= maxNear {
+		for _, o := range f.near {
+			_ = o.Close() // who reads from it now falls back to the root
+		}
+		clear(f.near)
+	}
+	if f.near == nil {
+		f.near = map[string]*os.Root{}
+	}
+	f.near[abs] = d
+	return d
+}
+
+// readRegular reads a file below r, if it is one: a pipe would keep us waiting.
+func readRegular(r *os.Root, name string) ([]byte, error) {
+	st, err := r.Stat(name)
+	if err != nil {
+		return nil, err
 	}
 	if st.IsDir() {
 		return nil, errIsDir
@@ -143,8 +203,7 @@ func (f *files) read(name string) ([]byte, error) {
 	if st.Size() > py.MaxResultBytes {
 		return nil, errors.New("file too large for a config to read")
 	}
-	b, err := r.ReadFile(rel)
-	return b, escape(err)
+	return r.ReadFile(name)
 }
 
 var errIsDir = errors.New("is a directory")

@@ -20,6 +20,7 @@ type interp struct {
 	set   *source.Set
 	cache *Cache
 	fs    *files
+	ahead *ahead
 
 	conv     *py.Conversion // of imported values
 	steps    int

@@ -98,6 +98,10 @@ func (in *interp) loadLazy(p filePath, text string, from source.Pos) (*module, e
 	if pl.lazyOK != nil {
 		return nil, pl.lazyOK.diagnostic(m.file)
 	}
+	if len(in.loading) == 1 {
+		in.ahead.start(p, pl)
+		defer in.ahead.stop()
+	}
 	g := m.globals
 	for _, e := range []py.Entry{{Key: "LazyObject", Val: lazyClass}, {Key: "__file__", Val: p.name}} {
 		_ = g.Put(e) // keys are strings
@@ -394,7 +398,7 @@ func inCatalog(rel string) (candidate, bool) {
 
 // candidates lists where the base of an import may be, in order: beside the
 // file, in --config-dir, in the catalog.
-func (in *interp) candidates(m *module, s *syntax.ImportFrom) []candidate {
+func (in *interp) candidates(p filePath, s *syntax.ImportFrom) []candidate {
 	var out []candidate
 	cat := func(rel string) {
 		if c, ok := inCatalog(rel); ok && in.fs.catalog != nil {
@@ -404,11 +408,11 @@ func (in *interp) candidates(m *module, s *syntax.ImportFrom) []candidate {
 	rel := moduleFile(s.Module)
 	if s.Level > 0 {
 		up := strings.Repeat("../", s.Level-1)
-		if m.path.abs == "" {
-			cat(path.Dir(m.path.cat) + "/" + up + rel)
+		if p.abs == "" {
+			cat(path.Dir(p.cat) + "/" + up + rel)
 			return out
 		}
-		dir := dirName(m.path.name)
+		dir := dirName(p.name)
 		if dir != "" && !strings.HasSuffix(dir, "/") {
 			dir += "/"
 		}
@@ -455,10 +459,10 @@ func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, e
 		return filePath{}, "", &source.Diagnostic{Pos: at, End: end, Msg: fmt.Sprintf("`%s` is a package, not a config file", mod),
 			Hint: "for a file beside this one write from ." + mod + " import …"}
 	}
-	cands := in.candidates(m, s)
+	cands := in.candidates(m.path, s)
 	var firstErr error
 	for i, c := range cands {
-		b, err := in.fs.read(c.read)
+		b, err := in.ahead.read(c.read)
 		if errors.Is(err, errOutside) && i == 0 && s.Level > 1 && m.path.abs != "" {
 			b, err = in.readAbove(m, s, c)
 		}
@@ -466,7 +470,7 @@ func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, e
 			if len(b) > in.o.MaxText {
 				return filePath{}, "", &source.Diagnostic{Pos: at, End: end, Msg: c.p.shown() + " is too large for a config"}
 			}
-			return c.p, string(b), nil
+			return c.p, b, nil
 		}
 		if firstErr == nil && !errors.Is(err, fs.ErrNotExist) {
 			firstErr = fmt.Errorf("%s %s", c.p.shown(), missing(err))
@@ -480,7 +484,7 @@ func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, e
 	if s.Level == 0 { // the dot is forgotten often
 		dotted := *s
 		dotted.Level = 1
-		for _, c := range in.candidates(m, &dotted) {
+		for _, c := range in.candidates(m.path, &dotted) {
 			if _, err := in.fs.read(c.read); err == nil {
 				d.Hint = "did you mean ." + mod + "?"
 				break
@@ -492,18 +496,19 @@ func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, e
 
 // readAbove reads a config in a folder above the roots that dots lead to: the
 // tree there becomes readable, as far as links do not leave it.
-func (in *interp) readAbove(m *module, s *syntax.ImportFrom, c candidate) ([]byte, error) {
+func (in *interp) readAbove(m *module, s *syntax.ImportFrom, c candidate) (string, error) {
 	dir := filepath.Dir(m.path.abs)
 	for i := 1; i < s.Level; i++ {
 		dir = filepath.Dir(dir)
 	}
 	if dir == "/" || !within(dir, c.p.abs) {
-		return nil, errOutside
+		return "", errOutside
 	}
 	f := newFiles(in.fs.cwd, nil)
 	defer f.close()
 	f.addRoot(dir)
-	return f.read(c.read)
+	b, err := f.read(c.read)
+	return string(b), err
 }
 
 // missingBaseHint names the files nearest to the one that is not there.

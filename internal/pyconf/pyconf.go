@@ -136,6 +136,7 @@ func begin(ctx context.Context, path string, o Options) (*interp, *Config) {
 	}
 	in := &interp{ctx: ctx, o: &o, set: o.Files, cache: o.Cache, maxSteps: o.MaxSteps, fs: newFiles(o.Dir, o.Catalog)}
 	in.conv = in.makeConv()
+	in.ahead = &ahead{in: in}
 	if o.MaxMemory > 0 {
 		in.heapBase = heapBytes()
 	}
