@@ -37,7 +37,8 @@ type Env struct {
 	Executable           string // path of this program, for worker processes
 	Host                 string
 	Pid                  int
-	CPUs                 int // processors this process may use
+	User                 func() string // name of the account; may be nil
+	CPUs                 int           // processors this process may use
 	// Interrupts begins to catch SIGINT, SIGTERM and SIGHUP and gives the channel that
 	// delivers them. A command that has something to finish calls it, once; until then they
 	// end the process as they always do. nil in tests that send none.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"os/user"
 	"runtime"
 	"time"
 
@@ -29,7 +30,16 @@ func OS() *Env {
 		Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Environ: os.Environ, Cwd: cwd, HomeDir: home,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())), StderrTTY: term.IsTerminal(int(os.Stderr.Fd())), Width: width,
-		Now: time.Now, Executable: exe, Host: host, Pid: os.Getpid(), CPUs: runtime.GOMAXPROCS(0),
+		Now: time.Now, Executable: exe, Host: host, Pid: os.Getpid(), User: accountName, CPUs: runtime.GOMAXPROCS(0),
 		Interrupts: catchSignals, Ctx: context.Background(),
 	}
+}
+
+// accountName is who this process belongs to.
+func accountName() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }

@@ -90,7 +90,6 @@ func (f *runFlags) idle(withConfig bool) []string {
 	note([]string{"aliyun-cfg"}, "it is for --dlc, which is not supported")
 	note([]string{"dump-extract-rate"}, "how many answers could be read is always counted")
 	note([]string{"analysis-repeat"}, "the analysis of repetitions is not part of this version")
-	note([]string{"lark"}, "posting to Lark is not part of this version")
 	if !f.Slurm {
 		note([]string{"partition", "quotatype", "qos"}, "they are for --slurm; a SlurmRunner in the config has keys for them")
 	}

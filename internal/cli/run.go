@@ -96,6 +96,11 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if st == nil && f.StationOverwrite {
 		ui.Note("--station-overwrite has no effect: no station is named (-sp, station_path)")
 	}
+	lk, err := a.newLark(f, exp, ui)
+	if err != nil {
+		return err
+	}
+	defer lk.close()
 	var secrets []string
 	if f.Debug { // nothing is logged here otherwise
 		secrets = task.Secrets(exp.Config)
@@ -192,6 +197,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	if err := a.readStation(ctx, c, f, st, ui); err != nil {
 		return err
 	}
+	lk.launched()
 	c.WarnElsewhere()
 	if err := c.WriteOrigins(); err != nil {
 		return err
@@ -199,16 +205,16 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 	ctx, drain, stop := a.interruptible(mergeContexts(ctx, lease.Context()), r, ui)
 	defer stop()
 	c.Drain = drain
-	return a.stages(ctx, c, f, ui, st)
+	return a.stages(ctx, c, f, ui, st, lk)
 }
 
 // stages runs what -m asks for and says how it ended.
-func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *term.UI, st *station.Station) error {
+func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *term.UI, st *station.Station, lk *lark) error {
 	var failed []runner.TaskReport
 	stopped, unanswered := 0, 0
 	begin := a.env.Now()
 	c.Events.Emit(event.Event{Time: begin, Kind: event.RunStarted})
-	do := func(plan *run.Plan) error {
+	do := func(plan *run.Plan, stage *spec.Stage) error {
 		for _, s := range plan.Remade {
 			ui.Note("asking again: %s", s)
 		}
@@ -225,6 +231,9 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 				stopped++
 			}
 		}
+		if len(rep.Tasks) > 0 {
+			lk.stageDone(plan.Stage, stage, rep.Tasks)
+		}
 		return err
 	}
 	if f.Mode == "all" || f.Mode == "infer" {
@@ -235,7 +244,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		if err != nil {
 			return a.cutOff(ctx, c, err)
 		}
-		if err := do(plan); err != nil {
+		if err := do(plan, c.Exp.Infer); err != nil {
 			return a.ended(ctx, c, err)
 		}
 	}
@@ -250,7 +259,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		if err != nil {
 			return a.cutOff(ctx, c, err)
 		}
-		if err := do(plan); err != nil {
+		if err := do(plan, c.Exp.Eval); err != nil {
 			return a.ended(ctx, c, err)
 		}
 	}
@@ -282,6 +291,7 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		for _, p := range s.Files {
 			if strings.HasSuffix(p, ".txt") || strings.HasSuffix(p, ".csv") || strings.HasSuffix(p, ".md") {
 				ui.Note("table:  %s", a.rel(p))
+				lk.summarized(p)
 				break
 			}
 		}

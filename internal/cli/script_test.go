@@ -2,8 +2,12 @@ package cli
 
 import (
 	"flag"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +38,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"webhook": webhook},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "engine":
@@ -46,4 +51,30 @@ func TestScripts(t *testing.T) {
 			return false, nil
 		},
 	})
+}
+
+// webhook FILE [STATUS] serves a webhook: its address, which holds a token, is
+// in $WEBHOOK, and every message that it gets is a line of FILE.
+func webhook(ts *testscript.TestScript, _ bool, args []string) {
+	file, status := ts.MkAbs(args[0]), http.StatusOK
+	if len(args) > 1 {
+		status = http.StatusForbidden
+	}
+	var mu sync.Mutex
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // a short body is a line that does not match
+		mu.Lock()
+		defer mu.Unlock()
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+		if err == nil {
+			_, err = f.Write(append([]byte(r.Method+" "), body...))
+			_ = f.Close()
+		}
+		if err != nil {
+			status = http.StatusInternalServerError
+		}
+		w.WriteHeader(status)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("WEBHOOK", s.URL+"/open-apis/bot/v2/hook/5ecret-t0ken-0123456789")
 }
