@@ -303,32 +303,26 @@ func TestConformancePipeline(t *testing.T) {
 					cfg.Set(k+"_template", d)
 				}
 			}
-			if r.Str("templates") == "prompt without ice_token" {
+			b, err := New(cfg, set)
+			if err != nil {
 				// refused when it is made, where the original waits for the first row
-				_, err := New(cfg, set)
 				if ds := source.Diagnostics(err); len(ds) != 1 || !strings.Contains(ds[0].Msg, "ice_token") {
 					t.Errorf("%s: error %v, want one about ice_token", r.Str("templates"), err)
 				}
 				continue
 			}
-			b, err := New(cfg, set)
-			if err != nil {
-				t.Fatalf("%s, %s: %v", r.Str("templates"), name, err)
-			}
 			builders[r.Str("templates")+"/"+name] = b
 		}
 	}
+	labels := map[string]py.Value{} // as the records write them: "label 0" may be an int
 	c := newTally(t, "pipeline.jsonl")
 	for i, r := range lines(t, c.file) {
 		b := builders[r.Str("templates")+"/"+r.Str("retriever")]
 		if b == nil {
-			if r.Str("templates") == "prompt without ice_token" {
-				if !r.Has("error") && r.Str("op") != "ice" {
-					t.Errorf("line %d: the original rendered what we refuse", i+1)
-				}
-				continue
+			if !r.Has("error") && r.Str("op") != "ice" {
+				t.Errorf("line %d: the original rendered what we refuse", i+1)
 			}
-			t.Fatalf("no builder for line %d", i+1)
+			continue
 		}
 		row := r.Int("row", -1)
 		var got py.Value
@@ -342,7 +336,7 @@ func TestConformancePipeline(t *testing.T) {
 			if of == "gen" {
 				return b.Generate(row, ice, "")
 			}
-			return b.Label(row, ice, strings.TrimPrefix(of, "label "), false)
+			return b.Label(row, ice, labels[r.Str("templates")+"/"+of], false)
 		}
 		switch op := r.Str("op"); {
 		case op == "ice":
@@ -351,6 +345,7 @@ func TestConformancePipeline(t *testing.T) {
 		case op == "gen":
 			got, err = render("gen")
 		case op == "label":
+			labels[r.Str("templates")+"/label "+py.Str(r.Get("label"))] = r.Get("label")
 			got, err = b.Label(row, ice, r.Get("label"), false)
 		default:
 			var p Parser
