@@ -60,6 +60,7 @@ type Coordinator struct {
 	full     bool                   // the next look must list everything
 	looks    int
 	begun    time.Time // of the last look that succeeded and listed everything
+	up, last time.Time // begin of the first and last look that succeeded, since one did not
 	told     bool
 	refused  time.Time // since when the store refuses
 	why      error
@@ -262,11 +263,13 @@ func (c *Coordinator) Since(t time.Time) bool {
 	return false
 }
 
-// Last is when the last look began that found everything.
-func (c *Coordinator) Last() time.Time {
+// Answering says since when looks succeed, and when the last of them began:
+// what is not in the run now was not in the store then. since is zero while
+// they do not.
+func (c *Coordinator) Answering() (since, last time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.begun
+	return c.up, c.last
 }
 
 // Do calls f while no file of the run is being changed.
@@ -311,6 +314,21 @@ func (c *Coordinator) Pull(ctx context.Context) error {
 	c.pulling.Lock()
 	defer c.pulling.Unlock()
 	begin := time.Now()
+	err := c.pull(ctx, begin)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		c.up = time.Time{}
+	case c.up.IsZero():
+		c.up, c.last = begin, begin
+	default:
+		c.last = begin
+	}
+	return err
+}
+
+func (c *Coordinator) pull(ctx context.Context, begin time.Time) error {
 	fresh, err := c.pullStatuses(ctx)
 	if err != nil {
 		return err
@@ -321,7 +339,7 @@ func (c *Coordinator) Pull(ctx context.Context) error {
 	c.full = full // until it has succeeded
 	c.mu.Unlock()
 	if full {
-		if err := c.pullOutputs(ctx); err != nil {
+		if err := relist(func() error { return c.pullOutputs(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -384,8 +402,8 @@ func (c *Coordinator) pullOutputs(ctx context.Context) error {
 	pieces := map[string][]piece{}
 	results := map[string]*[2]object.Info{} // statement and result, by what follows the folder
 	if err := c.list(ctx, outDir, func(rel string, i object.Info) {
-		if file, first, ok := parsePiece(rel); ok && filepath.IsLocal(filepath.FromSlash(file)) {
-			pieces[file] = append(pieces[file], piece{i.Key, first, i.Size})
+		if file, p, ok := parsePiece(rel, i); ok && filepath.IsLocal(filepath.FromSlash(file)) {
+			pieces[file] = append(pieces[file], p)
 			return
 		}
 		for n, dir := range []string{statementsDir, resultsDir} {
@@ -402,7 +420,6 @@ func (c *Coordinator) pullOutputs(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for file, ps := range pieces {
-		slices.SortFunc(ps, func(a, b piece) int { return int(a.first - b.first) })
 		g.Go(func() error { return c.pullRecords(gctx, file, ps) })
 	}
 	for name, pair := range results {
@@ -417,24 +434,26 @@ func (c *Coordinator) pullOutputs(ctx context.Context) error {
 // pullRecords brings a file of records up to date. What it held before this
 // process saw it is fetched again: a crash may have left it damaged.
 func (c *Coordinator) pullRecords(ctx context.Context, file string, ps []piece) error {
-	end := length(ps)
 	dst := c.run.Path(filepath.FromSlash(file))
 	c.mu.Lock()
 	have, known := c.lengths[file]
 	gone := c.settled[path.Dir(file)] || c.over[file]
 	c.mu.Unlock()
-	if gone || known && have >= end {
+	if gone {
 		return nil
 	}
 	if known {
+		if _, more := reach(ps, have); !more {
+			return nil
+		}
 		if st, err := os.Stat(dst); err != nil || st.Size() < have {
 			known = false
 		}
 	}
 	if !known {
-		return c.fetchRecords(ctx, file, ps, end)
+		return c.fetchRecords(ctx, file, ps)
 	}
-	return tail(ctx, c.b, ps, have, end, func(data []byte) error {
+	return tail(ctx, c.b, ps, have, func(data []byte) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.settled[path.Dir(file)] {
@@ -457,7 +476,7 @@ func (c *Coordinator) pullRecords(ctx context.Context, file string, ps []piece) 
 }
 
 // fetchRecords makes a file of records anew.
-func (c *Coordinator) fetchRecords(ctx context.Context, file string, ps []piece, end int64) (err error) {
+func (c *Coordinator) fetchRecords(ctx context.Context, file string, ps []piece) (err error) {
 	dst := c.run.Path(filepath.FromSlash(file))
 	if err := os.MkdirAll(c.run.Path("state", "tmp"), 0o777); err != nil {
 		return fmt.Errorf("write records: %w", err)
@@ -472,8 +491,17 @@ func (c *Coordinator) fetchRecords(ctx context.Context, file string, ps []piece,
 			os.Remove(f.Name())
 		}
 	}()
-	if err := tail(ctx, c.b, ps, 0, end, func(data []byte) error { _, err := f.Write(data); return err }); err != nil {
+	var end int64
+	if err := tail(ctx, c.b, ps, 0, func(data []byte) error {
+		n, err := f.Write(data)
+		end += int64(n)
 		return err
+	}); err != nil {
+		return err
+	}
+	if end == 0 { // its first piece is not there
+		f.Close()
+		return os.Remove(f.Name())
 	}
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("write records: %w", err)
@@ -623,12 +651,23 @@ func (c *Coordinator) Inputs(files []string) []string {
 	return out
 }
 
-// Clean deletes the objects of the run, unless they are to be kept. No worker
-// may be left.
+// Clean deletes the objects of the run, unless they are to be kept, and
+// forgets them. Everything must be in the run and no worker left.
 func (c *Coordinator) Clean(ctx context.Context) error {
-	if c.o.Keep {
-		return nil
+	if !c.o.Keep {
+		if err := c.deleteAll(ctx); err != nil {
+			return err
+		}
 	}
+	for _, f := range []string{overFile, stateFile} { // this one last: it says that there are objects
+		if err := os.Remove(c.run.Path(filepath.FromSlash(f))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("clean up: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *Coordinator) deleteAll(ctx context.Context) error {
 	var keys []string
 	if err := c.list(ctx, "", func(_ string, i object.Info) { keys = append(keys, i.Key) }); err != nil {
 		return err
@@ -638,13 +677,5 @@ func (c *Coordinator) Clean(ctx context.Context) error {
 	for _, k := range keys {
 		g.Go(func() error { return c.b.Delete(gctx, k) })
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for _, f := range []string{overFile, stateFile} { // this one last: it says that there are objects
-		if err := os.Remove(c.run.Path(filepath.FromSlash(f))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("clean up: %w", err)
-		}
-	}
-	return nil
+	return g.Wait()
 }

@@ -12,14 +12,16 @@
 //
 //	in/<path>                   a file of the run, for workers
 //	status/<id>/<file>          state/tasks/<id>/<file>, by workers
-//	out/<path>/<first byte>     a piece of a file of records, by its writer
+//	out/<path>/<first>-<end>    these bytes of a file of records, by its writer
 //	out/<path>                  any other file that a worker wrote
 //
 // Two orders make it safe. A worker takes its status before it takes its
 // records and uploads it after them; the coordinator reads statuses before it
 // lists records and writes them into the run after those. So a status in the
-// run never says more than the records beside it. And pieces of records grow
-// only at their end, by whole lines: what was downloaded stays true.
+// run never says more than the records beside it. And a piece of records is
+// never changed: one that grows is uploaded under another name, and the last but
+// one of its kind deleted. A request that was given up and is carried out
+// later, after others, does no harm.
 //
 // Non-goals: it copies no data sets and no models, decides nothing about what
 // is run, and does not care what starts workers.
@@ -46,8 +48,8 @@ const (
 	statusDir = "status/"
 	tasksDir  = "state/tasks/"
 
-	// pieceSize is from when on a piece of records is left alone and another
-	// is begun: a piece is uploaded again as it grows.
+	// pieceSize is from when on a piece of records grows no more and another
+	// is begun.
 	pieceSize = 256 << 10
 	// maxPiece bounds what is uploaded and downloaded at once, long lines aside.
 	maxPiece = 8 << 20
@@ -60,62 +62,73 @@ const (
 )
 
 // pieceOf matches a piece of a file of records below out/.
-var pieceOf = regexp.MustCompile(`^(predictions/.+\.records/[^/]+\.jsonl)/(\d{12,18})$`)
+var pieceOf = regexp.MustCompile(`^(predictions/.+\.records/[^/]+\.jsonl)/(\d{12,18})-(\d{12,18})$`)
 
 // statusOf matches what is below status/.
 var statusOf = regexp.MustCompile(`^[A-Za-z0-9._-]+/\d+\.(?:json|units)$`)
 
-func pieceKey(rel string, first int64) string { return fmt.Sprintf("%s/%012d", rel, first) }
-
-func parsePiece(rel string) (file string, first int64, ok bool) {
-	m := pieceOf.FindStringSubmatch(rel)
-	if m == nil {
-		return "", 0, false
-	}
-	first, err := strconv.ParseInt(m[2], 10, 64)
-	return m[1], first, err == nil
+func pieceKey(rel string, first, end int64) string {
+	return fmt.Sprintf("%s/%012d-%012d", rel, first, end)
 }
 
 // piece is a part of a file of records.
 type piece struct {
-	key         string
-	first, size int64
+	key        string
+	first, end int64
 }
 
-// length is how many bytes of the file there are without a gap. ps is in order.
-func length(ps []piece) int64 {
-	var end int64
-	for _, p := range ps {
-		if p.first > end {
-			break
-		}
-		end = max(end, p.first+p.size)
+// parsePiece reads a key below out/.
+func parsePiece(rel string, i object.Info) (file string, p piece, ok bool) {
+	m := pieceOf.FindStringSubmatch(rel)
+	if m == nil {
+		return "", p, false
 	}
-	return end
+	first, err1 := strconv.ParseInt(m[2], 10, 64)
+	end, err2 := strconv.ParseInt(m[3], 10, 64)
+	p = piece{i.Key, first, end}
+	return m[1], p, err1 == nil && err2 == nil && end-first == i.Size
 }
 
-// tail reads the bytes of a file of records from offset to end, which is
-// length's. More may have been added to the last piece meanwhile; it is not
-// wanted yet.
-func tail(ctx context.Context, b object.Bucket, ps []piece, offset, end int64, yield func([]byte) error) error {
+// reach is the piece that goes on from offset, and goes on furthest.
+func reach(ps []piece, offset int64) (best piece, ok bool) {
 	for _, p := range ps {
-		last := min(p.first+p.size, end)
-		if last <= offset || p.first > offset {
-			continue
+		if p.first <= offset && p.end > max(offset, best.end) {
+			best, ok = p, true
+		}
+	}
+	return best, ok
+}
+
+// tail reads the bytes of a file of records from offset on, as far as there
+// is no gap. A piece that is gone was replaced by a longer one: the error is
+// object.ErrNotExist then, and the list is to be made anew.
+func tail(ctx context.Context, b object.Bucket, ps []piece, offset int64, yield func([]byte) error) error {
+	for {
+		p, ok := reach(ps, offset)
+		if !ok {
+			return nil
 		}
 		data, err := get(ctx, b, p.key, offset-p.first)
 		if err != nil {
 			return err
 		}
-		if int64(len(data)) < last-offset {
-			return fmt.Errorf("object %s has become shorter", p.key)
+		if int64(len(data)) != p.end-offset {
+			return fmt.Errorf("object %s does not have the size that its name says", p.key)
 		}
-		if err := yield(data[:last-offset]); err != nil {
+		if err := yield(data); err != nil {
 			return err
 		}
-		offset = last
+		offset = p.end
 	}
-	return nil
+}
+
+// relist does f again when an object of its list was gone, replaced by another.
+func relist(f func() error) error {
+	for n := 1; ; n++ {
+		if err := f(); !object.NotExist(err) || n == 5 {
+			return err
+		}
+	}
 }
 
 func get(ctx context.Context, b object.Bucket, key string, offset int64) ([]byte, error) {

@@ -10,10 +10,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +57,7 @@ type Worker struct {
 	Origin string
 
 	passing sync.Mutex // guards the rest
+	doubt   bool       // a request failed: it may be carried out yet
 	sent    map[string][]byte
 	records map[string]*growing
 	results map[string]stamp // of results as they were fetched or uploaded
@@ -69,6 +70,8 @@ type Worker struct {
 type growing struct {
 	first int64 // where the piece begins that is still growing
 	sent  int64
+	last  string // key of the piece as it was uploaded last
+	stale string // key that it had before, to be deleted
 }
 
 // Fetch makes a folder with everything that the worker named by a reference
@@ -225,38 +228,45 @@ func (w *Worker) patiently(ctx context.Context, f func() error) error {
 // earlier fetches the records of a dataset that other workers, and earlier
 // attempts of this one, have uploaded.
 func (w *Worker) earlier(ctx context.Context, dir string) error {
-	pieces := map[string][]piece{}
-	if err := w.patiently(ctx, func() error {
-		clear(pieces)
-		return w.list(ctx, outDir+dir+"/", func(rel string, i object.Info) {
-			if file, first, ok := parsePiece(dir + "/" + rel); ok && filepath.IsLocal(filepath.FromSlash(file)) {
-				pieces[file] = append(pieces[file], piece{i.Key, first, i.Size})
-			}
-		})
-	}); err != nil {
-		return fmt.Errorf("look for records: %w", err)
-	}
-	for file, ps := range pieces {
-		slices.SortFunc(ps, func(a, b piece) int { return int(a.first - b.first) })
-		dst, err := w.localPath(file)
-		if err != nil {
-			return err
-		}
+	err := relist(func() error {
+		pieces := map[string][]piece{}
 		if err := w.patiently(ctx, func() error {
-			f, err := os.Create(dst)
-			if err != nil {
-				return fmt.Errorf("fetch %s: %w", file, err)
-			}
-			defer f.Close() // again, where all went well
-			if err := tail(ctx, w.b, ps, 0, length(ps), func(data []byte) error { _, err := f.Write(data); return err }); err != nil {
-				return err
-			}
-			return f.Close()
+			clear(pieces)
+			return w.list(ctx, outDir+dir+"/", func(rel string, i object.Info) {
+				if file, p, ok := parsePiece(dir+"/"+rel, i); ok && filepath.IsLocal(filepath.FromSlash(file)) {
+					pieces[file] = append(pieces[file], p)
+				}
+			})
 		}); err != nil {
 			return err
 		}
+		for file, ps := range pieces {
+			if err := w.patiently(ctx, func() error { return w.earlierFile(ctx, file, ps) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("fetch records: %w", err)
 	}
 	return nil
+}
+
+func (w *Worker) earlierFile(ctx context.Context, file string, ps []piece) error {
+	dst, err := w.localPath(file)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(dst)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // again, where all went well
+	if err := tail(ctx, w.b, ps, 0, func(data []byte) error { _, err := f.Write(data); return err }); err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // earlierResult fetches a result that an earlier attempt uploaded, and makes
@@ -303,15 +313,9 @@ func (w *Worker) Start() { go w.loop() }
 
 func (w *Worker) loop() {
 	defer close(w.done)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-w.stop:
-			cancel() // Close does the rest
-		case <-ctx.Done():
-		}
-	}()
+	// What is under way when Close comes is let end: a request that is given up
+	// may be carried out later, over one that came after it.
+	ctx := context.Background()
 	pause, down := w.o.Interval, false
 	for {
 		select {
@@ -321,8 +325,6 @@ func (w *Worker) loop() {
 		}
 		err := w.pass(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return
 		case err == nil:
 			if down {
 				w.o.Log.Info("the object store answers again")
@@ -345,7 +347,12 @@ func (w *Worker) Close(ctx context.Context) error {
 	<-w.done
 	err := retry(ctx, deliver, func(err error) {
 		w.o.Log.Warn("the last of what was done cannot be uploaded yet; trying again", "error", err)
-	}, func() error { return w.pass(ctx) })
+	}, func() error {
+		if err := w.pass(ctx); err != nil {
+			return err
+		}
+		return w.confirm(ctx)
+	})
 	if rerr := os.RemoveAll(w.dir); rerr != nil {
 		w.o.Log.Warn("folder not removed", "error", rerr)
 	}
@@ -353,6 +360,30 @@ func (w *Worker) Close(ctx context.Context) error {
 		return fmt.Errorf("upload what was done: %w", err)
 	}
 	return nil
+}
+
+// confirm looks whether the last status is the one that is there: a request
+// that failed on the way may have been carried out after a later one.
+func (w *Worker) confirm(ctx context.Context) error {
+	w.passing.Lock()
+	doubt, sent := w.doubt, maps.Clone(w.sent)
+	w.doubt = false
+	w.passing.Unlock()
+	if !doubt {
+		return nil
+	}
+	for f, want := range sent {
+		data, err := get(ctx, w.b, w.prefix+statusDir+strings.TrimPrefix(f, tasksDir), 0)
+		if err != nil && !object.NotExist(err) {
+			return err
+		}
+		if !bytes.Equal(data, want) {
+			w.passing.Lock()
+			delete(w.sent, f)
+			w.passing.Unlock()
+		}
+	}
+	return w.pass(ctx)
 }
 
 // Flush uploads now what was added.
@@ -393,7 +424,9 @@ func (w *Worker) pass(ctx context.Context) error {
 func (w *Worker) put(ctx context.Context, key string, body io.ReadSeeker, size int64) error {
 	rctx, cancel := context.WithTimeout(ctx, requestTimeout+time.Duration(size/(64<<10))*time.Second)
 	defer cancel()
-	return w.b.Put(rctx, w.prefix+key, body, size)
+	err := w.b.Put(rctx, w.prefix+key, body, size)
+	w.doubt = w.doubt || err != nil
+	return err
 }
 
 // putRecords uploads what was appended to the records of this worker.
@@ -451,12 +484,19 @@ func (w *Worker) putGrown(ctx context.Context, p, rel string, g *growing) error 
 		if end <= g.sent {
 			return nil
 		}
-		if err := w.put(ctx, outDir+pieceKey(rel, g.first), io.NewSectionReader(f, g.first, end-g.first), end-g.first); err != nil {
+		key := outDir + pieceKey(rel, g.first, end)
+		if err := w.put(ctx, key, io.NewSectionReader(f, g.first, end-g.first), end-g.first); err != nil {
 			return err
 		}
-		g.sent = end
-		if end-g.first >= pieceSize {
-			g.first = end
+		// The one before this stays for those who have just seen it in a list.
+		if g.stale != "" {
+			if err := w.b.Delete(ctx, w.prefix+g.stale); err != nil {
+				w.o.Log.Debug("object not deleted", "error", err) // it goes with the others at the end
+			}
+		}
+		g.sent, g.stale, g.last = end, g.last, key
+		if end-g.first >= pieceSize { // what it grew from is not needed for it
+			g.first, g.last = end, ""
 		}
 	}
 	return nil

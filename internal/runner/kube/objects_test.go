@@ -4,11 +4,13 @@ package kube
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,7 +37,7 @@ const storeSecret = "store"
 func useStore(o *Options, s *objecttest.Server) {
 	o.VolumeMounts, o.Volumes = nil, nil
 	o.Getenv = s.Getenv
-	o.Objects = &Objects{URL: "s3://" + objecttest.Bucket + "/evaluations", Region: "us-east-1", Credentials: storeSecret, Interval: 50 * time.Millisecond}
+	o.Objects = &Objects{URL: "s3://" + objecttest.Bucket + "/" + rand.Text(), Region: "us-east-1", Credentials: storeSecret, Interval: 50 * time.Millisecond}
 }
 
 // giveKeys makes the Secret with the keys of the store.
@@ -114,12 +116,15 @@ func killedBetween(t *testing.T, p *place) {
 	b.same(want)
 	stored := 0
 	bucket := p.objects.Open(t)
-	for _, k := range objecttest.Keys(t, bucket, b.prefix()+"out/predictions/m/a.records/infer-0001-00001-1-") {
+	for _, k := range objecttest.Keys(t, bucket, b.prefix()) {
+		if !strings.Contains(k, "/out/predictions/m/a.records/infer-0001-00001-1-") {
+			continue
+		}
 		text, err := bucket.Get(context.Background(), k, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stored += strings.Count(string(text), `"prediction"`)
+		stored = max(stored, strings.Count(string(text), `"prediction"`)) // a longer one holds what a shorter one does
 	}
 	if x.Reused != stored {
 		t.Errorf("%d rows reused, %d were uploaded before the kill", x.Reused, stored)
@@ -129,18 +134,10 @@ func killedBetween(t *testing.T, p *place) {
 	}
 }
 
-// prefix is that of the run's objects.
+// prefix is that of the bench's objects.
 func (b *bench) prefix() string {
 	b.t.Helper()
-	var url struct{ URL string }
-	data, err := os.ReadFile(b.run.Path("state/object.json"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &url); err != nil {
-		b.t.Fatal(err)
-	}
-	_, prefix, err := object.ParseURL(url.URL)
+	_, prefix, err := object.ParseURL(b.o.Objects.URL)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -167,7 +164,7 @@ func nothingLeft(t *testing.T, p *place) {
 			records++
 		}
 	}
-	if records != 2 {
+	if records < 2 {
 		t.Errorf("objects: %q", keys)
 	}
 	b.run.Close()
@@ -192,14 +189,15 @@ func nothingLeft(t *testing.T, p *place) {
 	if err != nil || strings.Contains(string(text), p.objects.Getenv("AWS_SECRET_ACCESS_KEY")) {
 		t.Errorf("a specification holds the key of the store (%v)", err)
 	}
-	// The same run again, with the objects not kept: all of them go.
+	b.clean()
+	// The same run again, with the objects not kept: all of its own go.
 	b.o.Objects.Keep = false
 	b.stage.Epoch = 2
 	if rep := b.must(); rep.Tasks[0].Reused != 10 {
 		t.Errorf("%+v", rep.Tasks[0])
 	}
-	if left := objecttest.Keys(t, bucket, prefix); len(left) > 0 {
-		t.Errorf("left: %q", left)
+	if left := objecttest.Keys(t, bucket, prefix); !slices.Equal(left, keys) {
+		t.Errorf("left: %q, there were %q", left, keys)
 	}
 	b.clean()
 }
@@ -218,8 +216,10 @@ func diedForLonger(t *testing.T, p *place) {
 	pod := b.still("a", 7)
 	die(store.ErrLeaseLost)
 	<-ended
-	p.c.Signal(pod, syscall.SIGCONT)
-	b.wait("the worker to end", func() bool { return len(b.pods()) == 0 })
+	b.wait("the worker to end", func() bool {
+		p.c.Signal(pod, syscall.SIGCONT) // it may only be about to stop
+		return len(b.pods()) == 0
+	})
 	if err := New(b.o).Fetch(context.Background(), b.run, func(string, ...any) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -264,12 +264,11 @@ func resumedRows(t *testing.T, p *place) {
 // dead, and nothing is asked twice.
 func cutOff(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 60), dataset("b", 5))
-	b := newBench(t, p, 1, dataset("a", 60, "times", 1, "at", 20, "how", "hang"), dataset("b", 5))
+	b := newBench(t, p, 1, dataset("a", 60, "pause_ms", 20), dataset("b", 5))
 	go func() {
-		pod := b.still("a", 20)
+		b.wait("some rows of a", func() bool { return b.asked("a") >= 20 })
 		p.objects.Cut()
 		b.wait("the note", func() bool { return strings.Contains(b.notes(), "trying again") })
-		p.c.Signal(pod, syscall.SIGCONT)
 		b.wait("all rows of a", func() bool { return b.asked("a") == 60 })
 		p.objects.Mend()
 	}()
@@ -312,6 +311,12 @@ func TestNotLostWithoutStore(t *testing.T) {
 	}
 	if !s.current(now) {
 		t.Error("all was looked at")
+	}
+	// It answers again: the worker has as long as ever to show itself.
+	x = &slot{since: now.Add(-time.Hour), beat: 7}
+	later := time.Now()
+	if s.lost(context.Background(), x, podInfo{phase: corev1.PodRunning}, true, &task.Status{Beat: 7}, later) || !x.lostAt.IsZero() || x.since.Before(now) {
+		t.Errorf("%+v", x)
 	}
 }
 

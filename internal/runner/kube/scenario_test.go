@@ -399,7 +399,10 @@ func restarted(t *testing.T, p *place) {
 	b.rec = runnertest.NewRecorder()
 	go func() {
 		b.wait("the job to be found", func() bool { return strings.Contains(b.notes(), "following it") })
-		p.c.Signal(pod, syscall.SIGCONT)
+		b.wait("a to go on", func() bool {
+			p.c.Signal(pod, syscall.SIGCONT) // it may only be about to stop
+			return b.asked("a") == 300
+		})
 	}()
 	rep := b.must()
 	for _, x := range rep.Tasks {
@@ -523,8 +526,10 @@ func outage(t *testing.T, p *place) {
 		pod := b.still("a", 7)
 		p.cut()
 		b.wait("the note", func() bool { return strings.Contains(b.notes(), "does not answer") })
-		p.c.Signal(pod, syscall.SIGCONT)
-		b.wait("a to end", func() bool { return len(b.rec.Of(event.TaskFinished)) == 1 })
+		b.wait("a to end", func() bool {
+			p.c.Signal(pod, syscall.SIGCONT) // it may only be about to stop
+			return len(b.rec.Of(event.TaskFinished)) == 1
+		})
 		p.mend(t)
 	}()
 	rep := b.must()

@@ -404,9 +404,18 @@ func (s *stageRun) lost(ctx context.Context, x *slot, pod podInfo, has bool, st 
 	if !x.lostAt.IsZero() {
 		return now.Sub(x.lostAt) > s.o.LostAfter
 	}
-	if s.mirror != nil && now.Sub(s.mirror.Last()) > s.o.LostAfter/4 {
-		x.since = now // the store is out of reach: nothing is known about the worker
-		return false
+	if s.mirror != nil {
+		// Silence counts only while the store is looked at and answers.
+		since, last := s.mirror.Answering()
+		if since.IsZero() {
+			since = now
+		}
+		if since.After(x.since) {
+			x.since = since
+		}
+		if last.Sub(x.since) <= s.o.LostAfter {
+			return false
+		}
 	}
 	if now.Sub(x.since) > s.o.LostAfter {
 		rctx, cancel := context.WithTimeout(ctx, requestTimeout)
