@@ -27,6 +27,7 @@ import (
 	"sextant/internal/model"
 	"sextant/internal/prompt"
 	"sextant/internal/py"
+	"sextant/internal/registry"
 	"sextant/internal/runner"
 	"sextant/internal/source"
 	"sextant/internal/spec"
@@ -143,6 +144,13 @@ func (c *Coordinator) Prepare(ctx context.Context) error {
 						py.Str(rc.Get("test_range")), f.base, d.Abbr)
 				}
 				warnings[i] = append(warnings[i], w)
+			}
+			if ev := d.Eval.Dict("evaluator"); set.Output == "" && registry.Base(ev.Str("type")) == "AccEvaluator" {
+				pos := d.Cfg.At
+				if rc := d.Cfg.Dict("reader_cfg"); rc.Has("output_column") {
+					pos = rc.PosOf("output_column")
+				}
+				warnings[i] = append(warnings[i], source.Errorf(pos, "dataset %q names no output_column: AccEvaluator has nothing to compare answers with, and will give an error in place of a score", d.Abbr))
 			}
 			b, err := prompt.New(d.Infer, set)
 			if err != nil {
