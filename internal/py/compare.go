@@ -331,7 +331,7 @@ func contains(box, v Value) (bool, error) {
 	case *Set:
 		if s, ok := v.(*Set); ok && !s.Frozen {
 			f := &Set{Frozen: true} // as CPython does
-			f.d.take(&s.d)
+			f.Update(s)
 			v = f
 		}
 		if _, ok := HashKey(v); !ok {
@@ -386,30 +386,4 @@ func isSubset(a, b *Set) bool {
 		}
 	}
 	return true
-}
-
-// setOp is a op b for | & - ^; frozen as a is.
-func setOp(op string, a, b *Set) *Set {
-	out := &Set{Frozen: a.Frozen}
-	add := func(from *Set, keep func(Value) bool) {
-		for _, it := range from.Items() {
-			if keep(it) {
-				_ = out.Add(it) // it came out of a set
-			}
-		}
-	}
-	all := func(Value) bool { return true }
-	switch op {
-	case "|":
-		add(a, all)
-		add(b, all)
-	case "&":
-		add(a, b.Has)
-	case "-":
-		add(a, func(v Value) bool { return !b.Has(v) })
-	case "^":
-		add(a, func(v Value) bool { return !b.Has(v) })
-		add(b, func(v Value) bool { return !a.Has(v) })
-	}
-	return out
 }

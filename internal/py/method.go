@@ -515,26 +515,78 @@ func setFold(op string) func(*Set, []Value, *Dict) (Value, error) {
 		if kw.Len() > 0 {
 			return nil, typeErr("set methods take no keyword arguments")
 		}
-		out := &Set{d: *s.d.Copy(), Frozen: s.Frozen}
-		for _, a := range args {
+		if len(args) == 0 {
+			return s.Copy(), nil
+		}
+		out := s
+		for i, a := range args {
 			o, err := toSet(a)
 			if err != nil {
 				return nil, err
 			}
-			out = setOp(op, out, o)
+			if i == 0 || op == "&" {
+				if _, isSet := a.(*Set); op == "|" && !isSet {
+					out = s.Copy()
+					if err := out.addAll(a); err != nil {
+						return nil, err
+					}
+					continue
+				}
+				out = setOp(op, out, o)
+				continue
+			}
+			if _, isSet := a.(*Set); op == "|" && !isSet {
+				if err := out.addAll(a); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			out.SetInPlace(op, o)
 		}
 		return out, nil
 	}
 }
 
-func setUpdate(op string) func(*Set, []Value, *Dict) (Value, error) {
-	fold := setFold(op)
-	return func(s *Set, args []Value, kw *Dict) (Value, error) {
-		v, err := fold(s, args, kw)
-		if err == nil {
-			s.d.take(&v.(*Set).d)
+// addAll adds what v yields, one by one.
+func (s *Set) addAll(v Value) error {
+	if d, ok := v.(*Dict); ok && !d.Config {
+		s.Reserve(d.Len())
+	}
+	items, err := ToList(v)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		if err := s.Add(it); err != nil {
+			return err
 		}
-		return nil, err
+	}
+	return nil
+}
+
+func setUpdate(op string) func(*Set, []Value, *Dict) (Value, error) {
+	return func(s *Set, args []Value, kw *Dict) (Value, error) {
+		if kw.Len() > 0 {
+			return nil, typeErr("set methods take no keyword arguments")
+		}
+		for _, a := range args {
+			o, isSet := a.(*Set)
+			var err error
+			switch {
+			case isSet:
+				s.SetInPlace(op, o)
+			case op == "|":
+				err = s.addAll(a)
+			default:
+				if o, err = toSet(a); err == nil {
+					s.SetInPlace(op, o)
+				}
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
 	}
 }
 
@@ -571,18 +623,17 @@ var setMethods = map[string]method[*Set]{
 		return nil, nil
 	}},
 	"pop": {fn: func(s *Set, _ []Value, _ int) (Value, error) {
-		items := s.Items()
-		if len(items) == 0 {
+		v, ok := s.pop()
+		if !ok {
 			return nil, keyErr("pop from an empty set")
 		}
-		s.Delete(items[0])
-		return items[0], nil
+		return v, nil
 	}},
 	"clear": {fn: func(s *Set, _ []Value, _ int) (Value, error) {
-		s.d = Dict{}
+		s.clear()
 		return nil, nil
 	}},
-	"copy":                        {fn: func(s *Set, _ []Value, _ int) (Value, error) { return setFold("|")(s, nil, nil) }},
+	"copy":                        {fn: func(s *Set, _ []Value, _ int) (Value, error) { return s.Copy(), nil }},
 	"union":                       {raw: setFold("|")},
 	"intersection":                {raw: setFold("&")},
 	"difference":                  {raw: setFold("-")},

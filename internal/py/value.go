@@ -515,40 +515,6 @@ func (d *Dict) Copy() *Dict {
 	return c
 }
 
-// Set is a Python set; iteration is in insertion order, which CPython does
-// not promise either.
-type Set struct {
-	d      Dict
-	At     source.Pos
-	Frozen bool // a frozenset: hashable; Add is for building it
-}
-
-// NewSet makes a set of items; those that are unhashable are reported.
-func NewSet(items ...Value) (*Set, error) {
-	s := &Set{}
-	for _, it := range items {
-		if err := s.Add(it); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// Add puts v in and reports an unhashable value.
-func (s *Set) Add(v Value) error { return s.d.Put(Entry{Key: v}) }
-
-// Has reports membership.
-func (s *Set) Has(v Value) bool { return s.d.Has(v) }
-
-// Delete removes v and reports whether it was there.
-func (s *Set) Delete(v Value) bool { return s.d.Delete(v) }
-
-// Len is the number of members.
-func (s *Set) Len() int { return s.d.Len() }
-
-// Items returns the members in insertion order.
-func (s *Set) Items() []Value { return s.d.Keys() }
-
 // DeepCopy copies containers all the way down; Objects are shared. What is
 // shared or cyclic in v is so in the copy.
 func DeepCopy(v Value) Value { return deepCopy(v, map[any]Value{}) }

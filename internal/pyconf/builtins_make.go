@@ -76,6 +76,22 @@ func makeSet(c *callArgs, frozen bool) (py.Value, source.Pos, error) {
 	}
 	s := &py.Set{At: c.fr.pos(c.n)}
 	if len(c.args) == 1 {
+		switch o := c.args[0].(type) { // the order follows from how CPython fills its table
+		case *py.Set:
+			if frozen && o.Frozen {
+				return o, 0, nil
+			}
+			if err := c.in().charge(64 * o.Len()); err != nil {
+				return nil, 0, c.err(err)
+			}
+			s.Update(o)
+			s.Frozen = frozen
+			return s, 0, nil
+		case *py.Dict:
+			if !o.Config {
+				s.Reserve(o.Len())
+			}
+		}
 		if err := c.fr.each(c.args[0], c.n, func(v py.Value, _ source.Pos) error {
 			if err := c.in().charge(64); err != nil {
 				return c.err(err)

@@ -69,17 +69,8 @@ func biHash(c *callArgs) (py.Value, source.Pos, error) {
 	if _, ok := py.HashKey(c.args[0]); !ok {
 		return nil, 0, c.errorf("TypeError", "unhashable type: '%s'", py.TypeName(c.args[0]))
 	}
-	switch x := c.args[0].(type) {
-	case int:
-		if x == -1 || x%(1<<61-1) == -1 {
-			return -2, 0, nil // -1 is an error inside CPython
-		}
-		return x % (1<<61 - 1), 0, nil
-	case bool:
-		if x {
-			return 1, 0, nil
-		}
-		return 0, 0, nil
+	if n, ok := py.HashNumber(c.args[0]); ok {
+		return n, 0, nil
 	}
 	return nil, 0, fatalf("`hash` of a %s is not part of the config dialect", py.TypeName(c.args[0])).WithHint("its value differs from one run of Python to the next")
 }

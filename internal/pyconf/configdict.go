@@ -327,11 +327,7 @@ func copyValue(v py.Value) py.Value {
 		}
 		return x.Copy()
 	case *py.Set:
-		s := &py.Set{At: x.At, Frozen: x.Frozen}
-		for _, it := range x.Items() {
-			_ = s.Add(it) // it came out of a set
-		}
-		return s
+		return x.Copy()
 	}
 	return v
 }

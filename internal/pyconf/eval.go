@@ -1,6 +1,7 @@
 package pyconf
 
 import (
+	"slices"
 	"strings"
 
 	"sextant/internal/py"
@@ -62,6 +63,14 @@ func (fr *frame) eval(x syntax.Expr) (py.Value, source.Pos, error) {
 			if err := s.Add(v); err != nil {
 				return nil, 0, fr.at(x, err)
 			}
+		}
+		if len(x.Elts) > 2 && !slices.ContainsFunc(x.Elts, notConstant) { // which CPython makes of a frozenset
+			again, err := py.NewSet(s.Items()...)
+			if err != nil {
+				return nil, 0, fr.at(x, err)
+			}
+			again.At = s.At
+			s = again.Copy()
 		}
 		return s, fr.pos(x), nil
 	case *syntax.Unary:
@@ -169,6 +178,21 @@ func (fr *frame) load(x *syntax.Name) (py.Value, source.Pos, error) {
 		return fr.m.path.name, fr.pos(x), nil
 	}
 	return nil, 0, fr.undefined(x)
+}
+
+// notConstant reports whether CPython computes e at run time.
+func notConstant(e syntax.Expr) bool {
+	switch e := e.(type) {
+	case *syntax.Const:
+		return false
+	case *syntax.Unary:
+		return e.Op == "not" || notConstant(e.X)
+	case *syntax.Binary:
+		return notConstant(e.X) || notConstant(e.Y)
+	case *syntax.Tuple:
+		return slices.ContainsFunc(e.Elts, notConstant)
+	}
+	return true
 }
 
 // elements evaluates the items of a display, unpacking stars; the message for

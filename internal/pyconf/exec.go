@@ -527,17 +527,7 @@ func (fr *frame) inPlace(op string, old, v py.Value, n syntax.Node) (py.Value, e
 		}
 	case *py.Set:
 		if o, ok := v.(*py.Set); ok && !x.Frozen && (op == "|" || op == "&" || op == "-" || op == "^") {
-			r, err := py.Binary(op, x, o)
-			if err != nil {
-				return nil, fr.at(n, err)
-			}
-			s := r.(*py.Set)
-			for _, it := range x.Items() {
-				x.Delete(it)
-			}
-			for _, it := range s.Items() {
-				_ = x.Add(it) // it came out of a set
-			}
+			x.SetInPlace(op, o)
 			return x, nil
 		}
 	case *py.Dict:
