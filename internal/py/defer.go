@@ -1,6 +1,9 @@
 package py
 
-import "sync"
+import (
+	"sync"
+	"unsafe"
+)
 
 // A deferred copy is a Dict that holds another one until somebody looks: a
 // config imports lists of thousands of datasets, of which most are never
@@ -68,8 +71,9 @@ func (d *Dict) made() *Dict {
 	}
 }
 
-// forcing orders those who look into one deferred copy at the same time.
-var forcing sync.Mutex
+// forcing orders those who look into one deferred copy at the same time; which
+// of the locks goes with a copy its source says.
+var forcing [64]sync.Mutex
 
 // force makes the entries of a deferred copy.
 func (d *Dict) force() {
@@ -79,13 +83,15 @@ func (d *Dict) force() {
 }
 
 func (d *Dict) make() {
-	if src := d.src.Load(); src != nil {
-		src.force()
-	}
-	forcing.Lock()
-	defer forcing.Unlock()
 	src := d.src.Load()
 	if src == nil {
+		return
+	}
+	src.force()
+	mu := &forcing[uintptr(unsafe.Pointer(src))>>6%uintptr(len(forcing))]
+	mu.Lock()
+	defer mu.Unlock()
+	if d.src.Load() == nil {
 		return
 	}
 	es := make([]Entry, len(src.entries))

@@ -107,7 +107,7 @@ type Dict struct {
 	Config  bool   // a mmengine ConfigDict, not a plain dict: see pyconf
 	height  uint16 // see SetMeasure
 	entries []Entry
-	index   []int32              // built when there are more than dictLinear keys: see reindex
+	index   *dictIndex           // built when there are more than dictLinear keys
 	dead    int32                // deleted slots in entries (Key == tomb)
 	nodes   int32                // see SetMeasure
 	src     atomic.Pointer[Dict] // what a deferred copy is made of; nil when it is made
@@ -295,6 +295,16 @@ func (d *Dict) Lookup(key Value) (Value, bool) {
 	return nil, false
 }
 
+// LookupPos is Lookup of a text, and the position of the value as it was noted,
+// 0 when it was not.
+func (d *Dict) LookupPos(key Value) (Value, source.Pos, bool) {
+	d.force()
+	if i := d.find(key); i >= 0 {
+		return d.entries[i].Val, d.entries[i].Pos, true
+	}
+	return nil, 0, false
+}
+
 // Get returns the value of key, or nil.
 func (d *Dict) Get(key Value) Value { v, _ := d.Lookup(key); return v }
 
@@ -373,7 +383,7 @@ func (d *Dict) Put(e Entry) error {
 		return nil
 	}
 	d.entries = append(d.entries, e)
-	if 2*len(d.entries) <= len(d.index) {
+	if d.index != nil && 2*len(d.entries) <= len(d.index.places) {
 		d.enter(k, len(d.entries)-1)
 	} else if len(d.entries) > dictLinear {
 		d.reindex()
@@ -381,15 +391,18 @@ func (d *Dict) Put(e Entry) error {
 	return nil
 }
 
-// reindex builds the index: a table of at least twice as many places as there
-// are entries, a power of two. A place holds the number of an entry, counted
-// from 1, where its key hashes to or behind; 0 ends a search, -1 was deleted.
+// dictIndex finds entries by their keys. There are at least twice as many
+// places as entries, a power of two. A place holds the number of an entry,
+// counted from 1, where its key hashes to or behind; 0 ends a search, -1 was
+// deleted.
+type dictIndex struct{ places []int32 }
+
 func (d *Dict) reindex() {
 	n := 4 * dictLinear
 	for n < 3*len(d.entries) {
 		n *= 2
 	}
-	d.index = make([]int32, n)
+	d.index = &dictIndex{make([]int32, n)}
 	for i := range d.entries {
 		if d.entries[i].Key != tomb {
 			k, _ := HashKey(d.entries[i].Key)
@@ -407,23 +420,24 @@ func (d *Dict) place(k any) int {
 	} else {
 		h = maphash.Comparable(hashSeed, k)
 	}
-	return int(h & uint64(len(d.index)-1))
+	return int(h & uint64(len(d.index.places)-1))
 }
 
 // enter notes in the index that entry i has the key k, which is not there.
 func (d *Dict) enter(k any, i int) {
-	at := d.place(k)
-	for d.index[at] > 0 {
-		at = (at + 1) & (len(d.index) - 1)
+	at, places := d.place(k), d.index.places
+	for places[at] > 0 {
+		at = (at + 1) & (len(places) - 1)
 	}
-	d.index[at] = int32(i + 1)
+	places[at] = int32(i + 1)
 }
 
 // probe finds the entry of a key, or -1, and its place in the index.
 func (d *Dict) probe(k any) (i, at int) {
 	s, isText := k.(string)
-	for at = d.place(k); d.index[at] != 0; at = (at + 1) & (len(d.index) - 1) {
-		i := int(d.index[at]) - 1
+	places := d.index.places
+	for at = d.place(k); places[at] != 0; at = (at + 1) & (len(places) - 1) {
+		i := int(places[at]) - 1
 		if i < 0 {
 			continue
 		}
@@ -451,7 +465,7 @@ func (d *Dict) Delete(key Value) bool {
 	}
 	if d.index != nil {
 		_, at := d.probe(k)
-		d.index[at] = -1
+		d.index.places[at] = -1
 	}
 	d.entries[i] = Entry{Key: tomb}
 	d.dead++
@@ -508,7 +522,7 @@ func (d *Dict) Copy() *Dict {
 	c := &Dict{At: d.At, Config: d.Config}
 	c.entries = append([]Entry(nil), d.Entries()...)
 	if d.index != nil {
-		c.index = slices.Clone(d.index) // Entries has left no gaps
+		c.index = &dictIndex{slices.Clone(d.index.places)} // Entries has left no gaps
 	} else if len(c.entries) > dictLinear {
 		c.reindex()
 	}

@@ -206,9 +206,41 @@ func (c *callArgs) kwDict() *py.Dict {
 
 // call evaluates a call.
 func (fr *frame) call(x *syntax.Call) (py.Value, source.Pos, error) {
-	f, _, err := fr.eval(x.Fn)
+	var f py.Value
+	var err error
+	if a, ok := x.Fn.(*syntax.Attr); ok { // x.append(v) is half of all calls
+		var o py.Value
+		if o, _, err = fr.eval(a.X); err == nil {
+			l, ok := o.(*py.List)
+			if ok && a.Name == "append" && x.Simple && len(x.Args) == 1 && len(x.Kw) == 0 {
+				v, pos, err := fr.eval(x.Args[0])
+				if err != nil {
+					return nil, 0, err
+				}
+				l.Append(v, pos)
+				return nil, fr.pos(x), fr.at(x, fr.in.charge(24))
+			}
+			f, _, err = fr.attr(o, a)
+		}
+	} else {
+		f, _, err = fr.eval(x.Fn)
+	}
 	if err != nil {
 		return nil, 0, err
+	}
+	if b, ok := f.(*builtin); ok && b.typ && b.name == "dict" && x.Simple && len(x.Args) == 0 {
+		es := make([]py.Entry, len(x.Kw))
+		for i := range x.Kw { // the parser sees to it that names differ
+			k := &x.Kw[i]
+			v, pos, err := fr.eval(k.X)
+			if err != nil {
+				return nil, 0, err
+			}
+			es[i] = py.Entry{Key: k.Key, Val: v, KeyPos: fr.off(k.At), Pos: pos}
+		}
+		d := py.DictOfEntries(es)
+		d.At = fr.pos(x)
+		return d, d.At, fr.at(x, fr.in.charge(64+80*len(es)))
 	}
 	c := callArgs{fr: fr, n: x}
 	if len(x.Args) > 0 {

@@ -122,6 +122,27 @@ func sortEntries(es []py.Entry) []py.Entry {
 	if inOrder(es) {
 		return es
 	}
+	if len(es) <= 16 { // nearly all: sort the keys, then move each entry once
+		var keys [16]string
+		var from [16]uint8
+		for i := range es {
+			k, ok := es[i].Key.(string)
+			if !ok {
+				k = py.Str(es[i].Key)
+			}
+			j := i
+			for ; j > 0 && k < keys[j-1]; j-- {
+				keys[j], from[j] = keys[j-1], from[j-1]
+			}
+			keys[j], from[j] = k, uint8(i)
+		}
+		var out [16]py.Entry
+		copy(out[:], es)
+		for i := range es {
+			es[i] = out[from[i]]
+		}
+		return es
+	}
 	slices.SortStableFunc(es, func(a, b py.Entry) int {
 		x, ok := a.Key.(string)
 		if !ok {

@@ -163,9 +163,9 @@ func (fr *frame) load(x *syntax.Name) (py.Value, source.Pos, error) {
 			return v, fr.locals.PosOf(x.Key), nil
 		}
 	}
-	if v, ok := fr.m.globals.Lookup(x.Key); ok {
+	if v, pos, ok := fr.m.globals.LookupPos(x.Key); ok {
 		if _, lazy := v.(*Lazy); !lazy {
-			if pos := fr.m.globals.PosOf(x.Key); pos != 0 {
+			if pos = orPos(pos, fr.m.globals.At); pos != 0 {
 				return v, pos, nil
 			}
 		}

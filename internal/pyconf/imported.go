@@ -2,6 +2,7 @@ package pyconf
 
 import (
 	"math/big"
+	"slices"
 
 	"sextant/internal/py"
 	"sextant/internal/pyconf/syntax"
@@ -72,29 +73,12 @@ func catch(pos source.Pos, err *error) {
 	}
 }
 
-// handsOut lists the variables that the file m takes from a base by any of its
-// imports; all is a star.
-func handsOut(p *plan, mod string) (names []string, all bool) {
-	for _, s := range p.froms {
-		if moduleString(s) != mod {
-			continue
-		}
-		for i := range s.Names {
-			if s.Names[i].Name == "*" {
-				return nil, true
-			}
-			names = append(names, s.Names[i].Name)
-		}
-	}
-	return names, false
-}
-
 // closed reports whether nothing that p's file takes from b can reach back
 // into b, and measures all dicts of it. An error says that the data of a
 // variable is too deep or has too many values.
 func (b *base) closed(p *plan, s *syntax.ImportFrom) (bool, error) {
-	names, all := handsOut(p, moduleString(s))
-	if all {
+	names := p.takes[moduleString(s)]
+	if slices.Contains(names, "*") {
 		names = stringKeys(b.vars)
 	}
 	ok := true

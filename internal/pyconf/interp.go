@@ -32,6 +32,7 @@ type interp struct {
 
 	loading []*module // files being loaded, outermost first
 	loads   int
+	files   map[string]bool // that were loaded, by filePath.id
 	textSum int
 	exc     []*raised // exceptions being handled, for a bare raise
 	noted   int       // bytes of notes written
@@ -139,10 +140,11 @@ func (in *interp) charge(n int) error {
 	if in.o.MaxMemory <= 0 {
 		return nil
 	}
-	if h := heapBytes(); h > in.heapBase+uint64(in.o.MaxMemory) {
+	limit := max(min(in.o.MaxMemory+len(in.files)*in.o.perFile, maxMemory), in.o.MaxMemory)
+	if h := heapBytes(); h > in.heapBase+uint64(limit) {
 		collect()
-		if h = heapBytes(); h > in.heapBase+uint64(in.o.MaxMemory) {
-			return fatalf("config needs more than %d MB of memory", in.o.MaxMemory>>20)
+		if h = heapBytes(); h > in.heapBase+uint64(limit) {
+			return fatalf("config needs more than %d MB of memory", limit>>20)
 		}
 	}
 	return nil

@@ -19,6 +19,10 @@ import (
 // enter begins the execution of a file and checks for cycles.
 func (in *interp) enter(p filePath, text string, from source.Pos) (*module, error) {
 	in.loads++
+	if in.files == nil {
+		in.files = map[string]bool{}
+	}
+	in.files[p.id()] = true
 	in.textSum += len(text)
 	if in.textSum > in.o.MaxText || in.loads > maxLoads {
 		return nil, &source.Diagnostic{Pos: from, Msg: "config imports too much: the same files over and over?"}

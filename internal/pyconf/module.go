@@ -258,6 +258,9 @@ func moduleString(s *syntax.ImportFrom) string {
 	if m == "" {
 		m = "None"
 	}
+	if s.Level == 0 {
+		return m
+	}
 	return strings.Repeat(".", s.Level) + m
 }
 

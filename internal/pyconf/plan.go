@@ -20,6 +20,7 @@ type plan struct {
 	bases  []*syntax.ImportFrom
 	isBase map[*syntax.ImportFrom]bool
 	froms  []*syntax.ImportFrom // all, in the order of the original's transformation
+	takes  map[string][]string  // by module, the variables that froms name; "*" for all
 	merged []*Lazy              // `import a.b` without `as`, by root, in order of execution
 	roots  []string             // their names
 	names  map[string]bool      // what the imports of this file bind
@@ -235,6 +236,14 @@ func (p *plan) collect(body []syntax.Stmt, top bool) {
 			case *syntax.ImportFrom:
 				p.froms = append(p.froms, s)
 				mod := moduleString(s)
+				if baseMods[mod] || !isBuiltinModule(mod) {
+					if p.takes == nil {
+						p.takes = map[string][]string{}
+					}
+					for i := range s.Names {
+						p.takes[mod] = append(p.takes[mod], s.Names[i].Name)
+					}
+				}
 				if isBuiltinModule(mod) || !baseMods[mod] {
 					for i := range s.Names {
 						if s.Names[i].Name != "*" {

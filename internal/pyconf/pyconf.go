@@ -51,10 +51,21 @@ type Options struct {
 	// Limits; 0 is the default, a negative number no limit.
 	MaxSteps  int           // statements, expressions and loop turns: 20 million
 	MaxDepth  int           // nested calls of functions: 400
-	MaxMemory int           // bytes of heap that loading may add: 96 MB
+	MaxMemory int           // bytes of heap that loading may add: 96 MB and perFile for each file, up to 256 MB
 	MaxText   int           // bytes of all files read, each time they are: 64 MB
 	MaxTime   time.Duration // 10 s
+
+	perFile int // what each file that was read adds to MaxMemory
 }
+
+// perFile is what a file may add to the memory of a config: one that imports
+// all 1,500 published files of datasets needs 120 MB, one of them at most 3. What
+// a few files can take thus stays where it is, however the limit for many is
+// set; and many files are not made by a slip, or by a loop.
+const (
+	perFile   = 64 << 10
+	maxMemory = 256 << 20
+)
 
 func (o *Options) defaults() {
 	set := func(p *int, def, none int) {
@@ -66,6 +77,9 @@ func (o *Options) defaults() {
 	}
 	set(&o.MaxSteps, 20e6, 1<<62)
 	set(&o.MaxDepth, 400, 5000)
+	if o.MaxMemory == 0 {
+		o.perFile = perFile
+	}
 	set(&o.MaxMemory, 96<<20, -1)
 	set(&o.MaxText, 64<<20, 1<<40)
 	if o.MaxTime == 0 {
