@@ -20,6 +20,7 @@ type Registry[T any] struct {
 	kind string // "evaluator", for messages
 	mu   sync.RWMutex
 	m    map[string]T
+	miss map[string]error // what Lookup said of names that are not there
 }
 
 // New returns an empty registry for things called kind in messages.
@@ -36,15 +37,35 @@ func (r *Registry[T]) Register(v T, names ...string) {
 		}
 		r.m[n] = v
 	}
+	r.miss = nil
 }
 
 // Lookup finds the thing that name, bare or dotted, stands for.
 func (r *Registry[T]) Lookup(name string) (T, error) {
+	v, err, ok := r.find(name)
+	if ok {
+		return v, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.miss == nil || len(r.miss) >= maxMiss {
+		r.miss = map[string]error{}
+	}
+	err = unknown(r.kind, name, r.names())
+	r.miss[name] = err
+	return v, err
+}
+
+// maxMiss bounds how many names are remembered that are not there: the same
+// few stand in many datasets of a config.
+const maxMiss = 1000
+
+func (r *Registry[T]) find(name string) (v T, err error, ok bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for s := name; ; {
 		if v, ok := r.m[s]; ok {
-			return v, nil
+			return v, nil, true
 		}
 		i := strings.IndexByte(s, '.')
 		if i < 0 {
@@ -52,8 +73,8 @@ func (r *Registry[T]) Lookup(name string) (T, error) {
 		}
 		s = s[i+1:]
 	}
-	var zero T
-	return zero, unknown(r.kind, name, r.names())
+	err, ok = r.miss[name]
+	return v, err, ok
 }
 
 func (r *Registry[T]) names() []string {
@@ -94,8 +115,12 @@ func distance(a, b string, limit int) int {
 	if d := len(a) - len(b); 2*d >= limit || -2*d >= limit {
 		return limit
 	}
-	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
+	var room [3][64]int
+	prev2, prev, cur := room[0][:], room[1][:], room[2][:]
+	if len(b) >= len(prev) {
+		prev2, prev, cur = make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	}
+	for j := range len(b) + 1 {
 		prev[j] = 2 * j
 	}
 	for i := 1; i <= len(a); i++ {

@@ -13,8 +13,10 @@
 package spec
 
 import (
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"sextant/internal/py"
 	"sextant/internal/registry"
@@ -89,9 +91,7 @@ func Decode(files *source.Set, cfg *py.Dict, def Defaults) (*Experiment, error) 
 	for _, m := range d.dicts(cfg, "models", "model") {
 		e.Models = append(e.Models, d.model(m))
 	}
-	for _, m := range d.dicts(cfg, "datasets", "dataset") {
-		e.Datasets = append(e.Datasets, d.dataset(m))
-	}
+	e.Datasets = d.datasets(d.dicts(cfg, "datasets", "dataset"))
 	d.unique(e)
 	e.Infer = d.stage(cfg, "infer", inferDefault(def))
 	e.Eval = d.stage(cfg, "eval", evalDefault(def))
@@ -106,7 +106,10 @@ func Decode(files *source.Set, cfg *py.Dict, def Defaults) (*Experiment, error) 
 	return e, nil
 }
 
-type decoder struct{ errs source.List }
+type decoder struct {
+	errs source.List
+	near map[near]string
+}
 
 func (d *decoder) errorf(pos source.Pos, format string, args ...any) *source.Diagnostic {
 	e := source.Errorf(pos, format, args...)
@@ -165,7 +168,7 @@ func sequence(v py.Value) (items []py.Value, pos func(int) source.Pos, ok bool) 
 
 func (d *decoder) model(m *py.Dict) *Model {
 	out := &Model{Cfg: m}
-	out.Type = d.typeOf(m, "model")
+	out.Type = d.typeOf(m, place{before: "model"})
 	if out.Type == "" {
 		return out
 	}
@@ -201,8 +204,27 @@ func fileName(abbr string) bool {
 	return !strings.ContainsRune(abbr, 0)
 }
 
+// place names a part of the config in messages; there are many, and few are
+// ever put into words.
+type place struct {
+	before  string
+	dataset string
+	is      bool // the part of a dataset
+	after   string
+}
+
+func (p place) of(what string) place   { p.before = what; return p }
+func (p place) then(what string) place { p.after = what; return p }
+
+func (p place) String() string {
+	if !p.is {
+		return p.before
+	}
+	return p.before + "dataset " + quote(p.dataset) + p.after
+}
+
 // typeOf is the `type` of a dict, with a diagnostic when it has none.
-func (d *decoder) typeOf(m *py.Dict, what string) string {
+func (d *decoder) typeOf(m *py.Dict, what place) string {
 	v, ok := m.Lookup("type")
 	if !ok {
 		e := d.errorf(m.At, "%s has no type", what)
@@ -221,7 +243,7 @@ func (d *decoder) typeOf(m *py.Dict, what string) string {
 	return s
 }
 
-func (d *decoder) sub(m *py.Dict, key, what string, required bool) *py.Dict {
+func (d *decoder) sub(m *py.Dict, key string, what place, required bool) *py.Dict {
 	v, ok := m.Lookup(key)
 	if !ok || v == nil {
 		if required {
@@ -252,21 +274,53 @@ var hints = map[string]string{
 	"retriever":  "name one, such as retriever=dict(type=ZeroRetriever)",
 }
 
-func (d *decoder) dataset(m *py.Dict) *Dataset {
-	out := &Dataset{Cfg: m}
-	out.Abbr = DatasetAbbr(m)
-	what := "dataset " + quote(out.Abbr)
+// manyDatasets are worth a second processor.
+const manyDatasets = 512
+
+// datasets decodes all datasets, a share of them on each processor.
+func (d *decoder) datasets(ms []*py.Dict) []*Dataset {
+	out := make([]*Dataset, len(ms))
+	room := make([]Dataset, len(ms))
+	parts := 1
+	if len(ms) >= manyDatasets {
+		parts = runtime.GOMAXPROCS(0)
+	}
+	ds := make([]decoder, parts)
+	var wg sync.WaitGroup
+	for p := range parts {
+		lo, hi := p*len(ms)/parts, (p+1)*len(ms)/parts
+		wg.Go(func() {
+			for i := lo; i < hi; i++ {
+				out[i] = &room[i]
+				ds[p].dataset(ms[i], out[i])
+			}
+		})
+	}
+	wg.Wait()
+	for p := range ds {
+		for _, e := range ds[p].errs {
+			if !strings.HasPrefix(e.Msg, unknownKey) || !d.told(e.Pos) {
+				d.errs = append(d.errs, e)
+			}
+		}
+	}
+	return out
+}
+
+func (d *decoder) dataset(m *py.Dict, out *Dataset) {
+	out.Cfg, out.Abbr = m, DatasetAbbr(m)
+	what := place{dataset: out.Abbr, is: true}
 	out.Type = d.typeOf(m, what)
 	d.abbr(m, out.Abbr)
 	out.Reader = d.sub(m, "reader_cfg", what, true)
 	out.Infer = d.sub(m, "infer_cfg", what, true)
 	out.Eval = d.sub(m, "eval_cfg", what, false)
 	if out.Infer != nil {
-		if inf := d.sub(out.Infer, "inferencer", what+": infer_cfg", true); inf != nil {
-			d.typeOf(inf, "inferencer of "+what)
+		if inf := d.sub(out.Infer, "inferencer", what.then(": infer_cfg"), true); inf != nil {
+			d.typeOf(inf, what.of("inferencer of "))
 		}
-		if r := d.sub(out.Infer, "retriever", what+": infer_cfg", true); r != nil {
-			d.typeOf(r, "retriever of "+what)
+		if r := d.sub(out.Infer, "retriever", what.then(": infer_cfg"), true); r != nil {
+			d.typeOf(r, what.of("retriever of "))
 		}
 		pt, it := d.sub(out.Infer, "prompt_template", what, false), d.sub(out.Infer, "ice_template", what, false)
 		if pt == nil && it == nil && !out.Infer.Has("prompt_template") && !out.Infer.Has("ice_template") {
@@ -275,19 +329,18 @@ func (d *decoder) dataset(m *py.Dict) *Dataset {
 				e.Pos, e.Hint = out.Infer.KeyPosOf(n), `did you mean "prompt_template"?`
 			}
 		}
-		d.misspelt(out.Infer, inferKeys, "infer_cfg of "+what)
+		d.misspelt(out.Infer, inferKeys, what.of("infer_cfg of "))
 	}
 	if out.Eval != nil {
-		if ev := d.sub(out.Eval, "evaluator", "eval_cfg of "+what, false); ev != nil {
-			d.typeOf(ev, "evaluator of "+what)
+		if ev := d.sub(out.Eval, "evaluator", what.of("eval_cfg of "), false); ev != nil {
+			d.typeOf(ev, what.of("evaluator of "))
 		}
-		d.misspelt(out.Eval, evalKeys, "eval_cfg of "+what)
+		d.misspelt(out.Eval, evalKeys, what.of("eval_cfg of "))
 	}
 	if out.Reader != nil {
-		d.misspelt(out.Reader, readerKeys, "reader_cfg of "+what)
+		d.misspelt(out.Reader, readerKeys, what.of("reader_cfg of "))
 	}
 	d.misspelt(m, datasetKeys, what)
-	return out
 }
 
 var (
@@ -299,16 +352,39 @@ var (
 
 // misspelt reports keys that are not in known but near one that is and that
 // m does not have: OpenCompass would ignore them in silence.
-func (d *decoder) misspelt(m *py.Dict, known []string, what string) {
+func (d *decoder) misspelt(m *py.Dict, known []string, what place) {
 	for _, e := range m.Entries() {
 		k, ok := e.Key.(string)
 		if !ok || contains(known, k) || len(k) < 6 {
 			continue
 		}
-		if n := registry.Nearest(k, known); n != "" && !m.Has(n) && !d.told(m.KeyPosOf(k)) {
-			d.errs = append(d.errs, source.Errorf(m.KeyPosOf(k), "unknown key %s in %s", quote(k), what).WithHint("did you mean %s?", quote(n)))
+		if n := d.nearest(k, known); n != "" && !m.Has(n) && !d.told(m.KeyPosOf(k)) {
+			d.errs = append(d.errs, source.Errorf(m.KeyPosOf(k), unknownKey+"%s in %s", quote(k), what).WithHint("did you mean %s?", quote(n)))
 		}
 	}
+}
+
+// unknownKey begins what misspelt says.
+const unknownKey = "unknown key "
+
+// nearest is registry.Nearest; the same keys are in all datasets.
+func (d *decoder) nearest(k string, known []string) string {
+	at := near{k, &known[0]}
+	n, ok := d.near[at]
+	if !ok {
+		if d.near == nil {
+			d.near = map[near]string{}
+		}
+		n = registry.Nearest(k, known)
+		d.near[at] = n
+	}
+	return n
+}
+
+// near is a key and a list of known ones.
+type near struct {
+	key   string
+	known *string
 }
 
 // told reports whether a mistake at pos was reported already.
@@ -320,6 +396,10 @@ func (d *decoder) told(pos source.Pos) bool {
 	}
 	return false
 }
+
+// maxSame is how many datasets of an abbr that was taken are named: a config
+// that collects all variants of all datasets has thousands.
+const maxSame = 10
 
 // unique refuses two models or two datasets of one abbr: they would write the
 // same files. Equal entries are one entry, as in OpenCompass.
@@ -337,42 +417,54 @@ func (d *decoder) unique(e *Experiment) {
 		ms = append(ms, m)
 	}
 	e.Models = ms
-	sets := map[string]*Dataset{}
-	var ds []*Dataset
+	sets := make(map[string]*Dataset, len(e.Datasets))
+	ds := e.Datasets[:0]
+	var more []*Dataset
+	told := 0
 	for _, m := range e.Datasets {
 		if o, ok := sets[m.Abbr]; ok && m.Abbr != "" {
 			if py.Equal(o.Cfg, m.Cfg) {
 				continue
 			}
-			d.errorf(m.Cfg.PosOf("abbr"), "two datasets are called %s", quote(m.Abbr)).Hint = "their predictions would go to the same files: give one of them another abbr"
+			if told++; told > maxSame {
+				more = append(more, m)
+			} else {
+				d.errorf(m.Cfg.PosOf("abbr"), "two datasets are called %s", quote(m.Abbr)).Hint = "their predictions would go to the same files: give one of them another abbr"
+			}
+			continue
 		}
 		sets[m.Abbr] = m
 		ds = append(ds, m)
+	}
+	if len(more) == 1 {
+		d.errorf(more[0].Cfg.PosOf("abbr"), "two datasets are called %s", quote(more[0].Abbr))
+	} else if len(more) > 1 {
+		d.errorf(more[0].Cfg.PosOf("abbr"), "%d more datasets are called as others are; the first is %s", len(more), quote(more[0].Abbr))
 	}
 	e.Datasets = ds
 }
 
 func (d *decoder) stage(cfg *py.Dict, key string, def *py.Dict) *Stage {
-	s := d.sub(cfg, key, "the config", false)
+	s := d.sub(cfg, key, place{before: "the config"}, false)
 	if s == nil {
 		s = def
 	}
 	st := &Stage{Cfg: s}
-	st.Partitioner = d.sub(s, "partitioner", key, false)
+	st.Partitioner = d.sub(s, "partitioner", place{before: key}, false)
 	if st.Partitioner == nil {
 		st.Partitioner = def.Dict("partitioner")
 	}
-	st.Runner = d.sub(s, "runner", key, false)
+	st.Runner = d.sub(s, "runner", place{before: key}, false)
 	if st.Runner == nil {
 		st.Runner = def.Dict("runner")
 	}
-	d.typeOf(st.Partitioner, key+".partitioner")
-	d.typeOf(st.Runner, key+".runner")
-	st.Task = d.sub(st.Runner, "task", key+".runner", false)
+	d.typeOf(st.Partitioner, place{before: key + ".partitioner"})
+	d.typeOf(st.Runner, place{before: key + ".runner"})
+	st.Task = d.sub(st.Runner, "task", place{before: key + ".runner"}, false)
 	if st.Task == nil {
 		st.Task = def.Dict("runner").Dict("task")
 	}
-	d.typeOf(st.Task, key+".runner.task")
+	d.typeOf(st.Task, place{before: key + ".runner.task"})
 	return st
 }
 

@@ -2,6 +2,8 @@ package task
 
 import (
 	"errors"
+	"runtime"
+	"sync"
 
 	"sextant/internal/dataset"
 	"sextant/internal/evaluator"
@@ -24,9 +26,7 @@ func Check(e *spec.Experiment) source.List {
 	for _, m := range e.Models {
 		c.model(m)
 	}
-	for _, d := range e.Datasets {
-		c.dataset(d)
-	}
+	c.datasets(e.Datasets)
 	for _, m := range e.Models {
 		c.pairs(m, e.Datasets)
 	}
@@ -36,6 +36,33 @@ func Check(e *spec.Experiment) source.List {
 type checker struct {
 	errs source.List
 	seen map[source.Pos]bool // one value shared by many dicts is reported once
+}
+
+// manyDatasets are worth a second processor.
+const manyDatasets = 512
+
+// datasets checks all datasets, a share of them on each processor.
+func (c *checker) datasets(ds []*spec.Dataset) {
+	parts := 1
+	if len(ds) >= manyDatasets {
+		parts = runtime.GOMAXPROCS(0)
+	}
+	cs := make([]checker, parts)
+	var wg sync.WaitGroup
+	for p := range cs {
+		cs[p].seen = map[source.Pos]bool{}
+		wg.Go(func() {
+			for _, d := range ds[p*len(ds)/parts : (p+1)*len(ds)/parts] {
+				cs[p].dataset(d)
+			}
+		})
+	}
+	wg.Wait()
+	for p := range cs {
+		for _, d := range cs[p].errs {
+			c.add(d)
+		}
+	}
 }
 
 func (c *checker) add(err error) {
