@@ -39,9 +39,9 @@ type Env struct {
 	Pid                  int
 	User                 func() string // name of the account; may be nil
 	CPUs                 int           // processors this process may use
-	// Interrupts begins to catch SIGINT, SIGTERM and SIGHUP and gives the channel that
-	// delivers them. A command that has something to finish calls it, once; until then they
-	// end the process as they always do. nil in tests that send none.
+	// Interrupts gives the channel that delivers SIGINT, SIGTERM and SIGHUP. A command that
+	// has something to finish calls it, once; until then they end the process. nil in tests
+	// that send none.
 	Interrupts func() <-chan struct{}
 	Ctx        context.Context
 }

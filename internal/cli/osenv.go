@@ -31,7 +31,7 @@ func OS() *Env {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())), StderrTTY: term.IsTerminal(int(os.Stderr.Fd())), Width: width,
 		Now: time.Now, Executable: exe, Host: host, Pid: os.Getpid(), User: accountName, CPUs: runtime.GOMAXPROCS(0),
-		Interrupts: catchSignals, Ctx: context.Background(),
+		Interrupts: catchSignals(os.Exit), Ctx: context.Background(),
 	}
 }
 
