@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"sextant/internal/py"
@@ -98,8 +99,17 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 		for _, r := range p.Remade {
 			fmt.Fprintf(&b, "  asked again: %s\n", r)
 		}
-		for i, t := range p.Tasks {
-			fmt.Fprintf(&b, "  %d: %s\n", i, t.Name)
+		n := 0
+		for i := range p.Tasks {
+			n += len(p.Tasks[i].Name) + len("  1000000: \n")
+		}
+		b.Grow(n)
+		for i := range p.Tasks {
+			b.WriteString("  ")
+			b.WriteString(strconv.Itoa(i))
+			b.WriteString(": ")
+			b.WriteString(p.Tasks[i].Name)
+			b.WriteByte('\n')
 		}
 		if s, err := c.Script(p); err != nil {
 			if _, rest := unavailable(source.Diagnostics(err), true); len(rest) > 0 || len(missing) == 0 {

@@ -35,13 +35,13 @@ func (p *naive) Partition(in Input) (Plan, error) {
 // tasks cuts for one model, or for models that are judged together.
 func (p *naive) tasks(in Input, models, datasets []*py.Dict, extra *py.Dict) []Task {
 	name := Task{Models: models}.ModelName()
-	var parts []Part
+	parts := make([]Part, 0, len(datasets))
 	for _, d := range datasets {
 		if w := whole(d); !in.done(name, w) {
 			parts = append(parts, w)
 		}
 	}
-	var out []Task
+	out := make([]Task, 0, ceilDiv(len(parts), p.n))
 	for ; len(parts) > 0; parts = parts[min(p.n, len(parts)):] {
 		out = append(out, Task{models, parts[:min(p.n, len(parts)):min(p.n, len(parts))], extra})
 	}

@@ -61,7 +61,7 @@ func (p *numWorker) Partition(in Input) (Plan, error) {
 
 func (p *numWorker) tasks(in Input, models, datasets []*py.Dict, extra *py.Dict) ([]Task, error) {
 	name := Task{Models: models}.ModelName()
-	var chunks []Part
+	chunks := make([]Part, 0, len(datasets))
 	for _, d := range datasets {
 		w := whole(d)
 		if in.done(name, w) {
@@ -87,6 +87,9 @@ func (p *numWorker) tasks(in Input, models, datasets []*py.Dict, extra *py.Dict)
 		return oneEach(models, chunks, extra), nil
 	}
 	buckets := make([][]Part, min(p.buckets, len(chunks)))
+	for i := range buckets {
+		buckets[i] = make([]Part, 0, ceilDiv(len(chunks), len(buckets)))
+	}
 	for i, c := range chunks {
 		buckets[i%p.buckets] = append(buckets[i%p.buckets], c)
 	}

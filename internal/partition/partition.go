@@ -56,7 +56,12 @@ type Part struct {
 }
 
 // WholeAbbr is the abbreviation of the dataset that the part belongs to.
-func (p Part) WholeAbbr() string { return spec.DatasetAbbr(p.Whole) }
+func (p Part) WholeAbbr() string {
+	if p.Index < 0 {
+		return p.Abbr
+	}
+	return spec.DatasetAbbr(p.Whole)
+}
 
 // Task is the unit that runners start.
 type Task struct {
@@ -72,11 +77,23 @@ func (t Task) ModelName() string { return spec.ModelsAbbr(t.Models) }
 // Abbr is the task's name as OpenCompass shows it: "[m/d1,m/d2]".
 func (t Task) Abbr() string {
 	m := t.ModelName()
-	s := make([]string, len(t.Parts))
-	for i, p := range t.Parts {
-		s[i] = m + "/" + p.Abbr
+	n := 2
+	for i := range t.Parts {
+		n += len(m) + len(t.Parts[i].Abbr) + 2
 	}
-	return "[" + strings.Join(s, ",") + "]"
+	var b strings.Builder
+	b.Grow(n)
+	for i := range t.Parts {
+		b.WriteByte("[,"[min(i, 1)])
+		b.WriteString(m)
+		b.WriteByte('/')
+		b.WriteString(t.Parts[i].Abbr)
+	}
+	if len(t.Parts) == 0 {
+		b.WriteByte('[')
+	}
+	b.WriteByte(']')
+	return b.String()
 }
 
 // Config is the task as OpenCompass hands it to its workers.

@@ -65,7 +65,7 @@ func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 			plan.Remade = append(plan.Remade, fmt.Sprintf("%s/%s: changed %s", pr.m.Abbr, pr.d.Abbr, join(st.Changed)))
 		}
 	}
-	tasks, err := c.cut(c.Exp.Infer, func(m string, p partition.Part) bool { return done[[2]string{m, p.WholeAbbr()}] })
+	tasks, err := c.cut(c.Exp.Infer, func(m string, p partition.Part) bool { return len(done) > 0 && done[[2]string{m, p.WholeAbbr()}] })
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (c *Coordinator) PlanEval(context.Context) (*Plan, error) {
 			unfit[[2]string{p.m.Abbr, p.d.Abbr}] = true
 		}
 	}
-	tasks, err := c.cut(c.Exp.Eval, func(m string, p partition.Part) bool { return unfit[[2]string{m, p.WholeAbbr()}] })
+	tasks, err := c.cut(c.Exp.Eval, func(m string, p partition.Part) bool { return len(unfit) > 0 && unfit[[2]string{m, p.WholeAbbr()}] })
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,15 @@ type pair struct {
 
 // pairs is every model with every dataset that it is asked.
 func (c *Coordinator) pairs() []pair {
+	if c.Exp.Combinations == nil { // which have each model and each dataset once
+		out := make([]pair, 0, len(c.Exp.Models)*len(c.Exp.Datasets))
+		for _, m := range c.Exp.Models {
+			for _, d := range c.Exp.Datasets {
+				out = append(out, pair{m, d})
+			}
+		}
+		return out
+	}
 	var out []pair
 	seen := map[pair]bool{}
 	add := func(ms []*spec.Model, ds []*spec.Dataset) {
@@ -114,9 +123,6 @@ func (c *Coordinator) pairs() []pair {
 				}
 			}
 		}
-	}
-	if c.Exp.Combinations == nil {
-		add(c.Exp.Models, c.Exp.Datasets)
 	}
 	for _, comb := range c.Exp.Combinations {
 		add(comb.Models, comb.Datasets)
@@ -160,17 +166,25 @@ func (c *Coordinator) cut(st *spec.Stage, done func(string, partition.Part) bool
 
 func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py.Dict, []partition.Part) (int, int)) []task.Task {
 	out := make([]task.Task, 0, len(parts))
+	n := 0
 	for _, t := range parts {
+		n += len(t.Parts)
+	}
+	units := make([]task.Unit, 0, n) // of all tasks
+	for _, t := range parts {
+		first := len(units)
 		k := task.Task{Name: prefix + t.Abbr(), Model: t.Models[0], ModelAbbr: t.ModelName()}
 		k.NumGPUs, k.NumProcs = gpus(t.Models[0], t.Parts)
 		for _, p := range t.Parts {
-			u := task.Unit{Dataset: p.Whole, Abbr: p.WholeAbbr(), Part: p.Abbr, Start: p.Start, Cuts: c.cuts[p.WholeAbbr()], Extra: t.Extra}
+			whole := p.WholeAbbr()
+			u := task.Unit{Dataset: p.Whole, Abbr: whole, Part: p.Abbr, Start: p.Start, Cuts: c.cuts[whole], Extra: t.Extra}
 			if p.End > 0 {
 				u.Stop = p.End
 			}
-			u.Cost = c.cost(p)
-			k.Units = append(k.Units, u)
+			u.Cost = c.cost(whole, p)
+			units = append(units, u)
 		}
+		k.Units = units[first:len(units):len(units)]
 		out = append(out, k)
 	}
 	return out
@@ -178,8 +192,8 @@ func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py
 
 // cost is about how much work a part is, in requests; an answer that has to be
 // generated counts as the partitioner has it.
-func (c *Coordinator) cost(p partition.Part) int {
-	f := c.sets[p.WholeAbbr()]
+func (c *Coordinator) cost(abbr string, p partition.Part) int {
+	f := c.sets[abbr]
 	if f == nil {
 		return 0
 	}
