@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"sextant/catalog"
@@ -70,8 +71,35 @@ func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*
 		// OpenCompass merges the two, which leaves keys that no longer fit
 		cfg.Delete("infer")
 		cfg.Delete("eval")
+	} else {
+		a.slurmArgs(f, cfg)
 	}
 	return decode(a.files, cfg, def)
+}
+
+// slurmArgs gives -p, -q and --qos to the Slurm runners that the config has;
+// without one they do nothing.
+func (a *app) slurmArgs(f *runFlags, cfg *py.Dict) {
+	args := [][2]string{{"partition", f.Partition}, {"quotatype", f.Quotatype}, {"qos", f.QOS}}
+	given := slices.DeleteFunc(args, func(kv [2]string) bool { return kv[1] == "" })
+	found := false
+	for _, stage := range []string{"infer", "eval"} {
+		r := cfg.Dict(stage).Dict("runner")
+		if !strings.HasPrefix(registry.Base(r.Str("type")), "Slurm") {
+			continue
+		}
+		found = true
+		for _, kv := range given {
+			r.Set(kv[0], kv[1])
+		}
+	}
+	if !found && len(given) > 0 {
+		var names []string
+		for _, kv := range given {
+			names = append(names, "--"+kv[0])
+		}
+		a.terminal(f.Quiet, f.JSON).Note("%s has no effect: neither --slurm nor a SlurmRunner in the config", strings.Join(names, ", "))
+	}
 }
 
 // decode is spec.Decode; with its mistakes come those that can be found in the

@@ -37,7 +37,7 @@ func (f *runFlags) validate() error {
 		flag     string
 		n, least int
 	}{{"max-num-workers", f.MaxNumWorkers, 1}, {"max-workers-per-gpu", f.MaxWorkersPerGPU, 1}, {"dataset-num-runs", f.DatasetNumRuns, 1},
-		{"retry", f.Retry, 0}, {"threads", f.Threads, 0}, {"max-out-len", f.MaxOutLen, 1}, {"batch-size", f.BatchSize, 1}, {"hf-num-gpus", f.HFNumGPUs, 0}} {
+		{"retry", f.Retry, 0}, {"threads", f.Threads, 0}, {"max-out-len", f.MaxOutLen, 1}, {"min-out-len", f.MinOutLen, 0}, {"batch-size", f.BatchSize, 1}, {"hf-num-gpus", f.HFNumGPUs, 0}} {
 		if f.changed(x.flag) && x.n < x.least {
 			return usagef("--%s must be at least %d, not %d", x.flag, x.least, x.n)
 		}
@@ -52,6 +52,9 @@ func (f *runFlags) validate() error {
 		if f.changed(x.flag) && !slices.Contains(x.of, x.val) {
 			return usagef("--%s takes %s, not %q", x.flag, strings.Join(x.of, " or "), x.val)
 		}
+	}
+	if f.MinOutLen > f.MaxOutLen && f.changed("min-out-len") {
+		return usagef("--min-out-len %d is more than --max-out-len %d", f.MinOutLen, f.MaxOutLen)
 	}
 	if f.Quiet && f.JSON {
 		return usagef("--quiet and --json exclude each other")
@@ -75,24 +78,22 @@ func (f *runFlags) idle(withConfig bool) []string {
 	}
 	if withConfig {
 		note([]string{"models", "datasets", "summarizer", "hf-type", "hf-path", "tokenizer-path", "peft-path", "model-kwargs", "tokenizer-kwargs", "peft-kwargs",
-			"generation-kwargs", "max-seq-len", "max-out-len", "batch-size", "hf-num-gpus", "pad-token-id", "stop-words",
+			"generation-kwargs", "max-seq-len", "max-out-len", "min-out-len", "batch-size", "hf-num-gpus", "pad-token-id", "stop-words",
 			"custom-dataset-path", "custom-dataset-meta-path", "custom-dataset-data-type", "custom-dataset-infer-method", "dataset-num-runs"},
 			"the config says what is run, as in OpenCompass")
 	} else {
 		if f.changed("models") {
-			note([]string{"hf-path", "hf-type", "tokenizer-path", "peft-path", "model-kwargs", "tokenizer-kwargs", "peft-kwargs", "generation-kwargs", "hf-num-gpus"}, "--models comes first")
+			note([]string{"hf-path", "hf-type", "tokenizer-path", "peft-path", "model-kwargs", "tokenizer-kwargs", "peft-kwargs", "generation-kwargs",
+				"max-seq-len", "max-out-len", "min-out-len", "batch-size", "hf-num-gpus", "pad-token-id", "stop-words"}, "--models comes first")
 		}
 		if f.changed("datasets") {
 			note([]string{"custom-dataset-path", "custom-dataset-meta-path", "custom-dataset-data-type", "custom-dataset-infer-method"}, "--datasets comes first")
 		}
 	}
-	note([]string{"min-out-len"}, "OpenCompass parses it and uses it nowhere")
-	note([]string{"aliyun-cfg"}, "it is for --dlc, which is not supported")
-	note([]string{"dump-extract-rate"}, "how many answers could be read is always counted")
-	note([]string{"analysis-repeat"}, "the analysis of repetitions is not part of this version")
-	if !f.Slurm {
-		note([]string{"partition", "quotatype", "qos"}, "they are for --slurm; a SlurmRunner in the config has keys for them")
+	if f.Mode == "infer" {
+		note([]string{"analysis-repeat"}, "with -m infer no tables are made")
 	}
+	note([]string{"aliyun-cfg"}, "it is for --dlc, which is not supported")
 	return out
 }
 
@@ -153,6 +154,9 @@ func (f *runFlags) hfModel() (*py.Dict, error) {
 	d.Set("peft_path", opt(f.PeftPath))
 	d.Set("max_seq_len", num("max-seq-len", f.MaxSeqLen))
 	d.Set("max_out_len", f.MaxOutLen)
+	if f.changed("min-out-len") { // OpenCompass reads the option and forgets it
+		d.Set("min_out_len", f.MinOutLen)
+	}
 	d.Set("batch_size", f.BatchSize)
 	d.Set("pad_token_id", num("pad-token-id", f.PadTokenID))
 	d.Set("stop_words", stop)

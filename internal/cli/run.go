@@ -122,7 +122,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 		Program: "sextant " + Version(), Config: config, Note: ui.Note, Warn: ui.WarnError,
 		Opt: run.Options{
 			Debug: f.Debug, Offline: f.Offline, Threads: f.Threads, MaxFailedSamples: f.MaxFailedSamples,
-			DumpDetails: !strings.EqualFold(f.DumpEvalDetails, "false"), DumpResLength: f.DumpResLength,
+			DumpDetails: !strings.EqualFold(f.DumpEvalDetails, "false"), DumpResLength: f.DumpResLength, DumpExtractRate: f.DumpExtractRate,
 			Retry: f.Retry, RetryFailed: f.RetryFailed, Workers: max(a.env.CPUs, 1), FullWait: 30 * time.Second,
 		},
 	}
@@ -297,6 +297,11 @@ func (a *app) stages(ctx context.Context, c *run.Coordinator, f *runFlags, ui *t
 		}
 		if s.Report != "" {
 			ui.Note("report: %s", a.rel(s.Report))
+		}
+		if f.AnalysisRepeat {
+			if code, err = a.repetitions(ctx, c, ui, code); err != nil {
+				return err
+			}
 		}
 		if s.Missing > 0 && len(failed) == 0 {
 			ui.Warn("%d results are missing; run with -r to go on", s.Missing)

@@ -114,6 +114,12 @@ type Tokenizer interface {
 	CountTokens(text string) (int, error)
 }
 
+// TokenTexts is a Tokenizer that tells the tokens themselves, special ones
+// included, as its vocabulary spells them.
+type TokenTexts interface {
+	TokenTexts(text string) ([]string, error)
+}
+
 // Prober is a Model that can prove before the run that it does what the run
 // needs, and says why not.
 type Prober interface {

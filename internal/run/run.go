@@ -43,6 +43,7 @@ type Options struct {
 	MaxFailedSamples int // per task; negative: no bound
 	DumpDetails      bool
 	DumpResLength    bool
+	DumpExtractRate  bool // results say how many answers could be read
 	RetryFailed      bool // ask again what failed in an earlier session of the run
 	Retry            int  // tries of a failed task where its runner does not say
 	FullWait         time.Duration
@@ -314,7 +315,11 @@ func (c *Coordinator) newRunner(st *spec.Stage) (runner.Runner, error) {
 }
 
 func (c *Coordinator) stage(name string, st *spec.Stage, tasks []task.Task) *runner.Stage {
-	retries := c.Opt.Retry
+	retries, taskCfg := c.Opt.Retry, st.Task
+	if name == task.Eval && c.Opt.DumpExtractRate {
+		taskCfg = taskCfg.Copy()
+		taskCfg.Set("cal_extract_rate", true)
+	}
 	if n, ok := st.Runner.Get("retry").(int); ok {
 		retries = n
 	}
@@ -333,7 +338,7 @@ func (c *Coordinator) stage(name string, st *spec.Stage, tasks []task.Task) *run
 		Options: task.Options{
 			Debug: c.Opt.Debug, DumpDetails: c.Opt.DumpDetails, DumpResLength: c.Opt.DumpResLength, Offline: c.Opt.Offline,
 			Threads: c.Opt.Threads, MaxFailedSamples: c.Opt.MaxFailedSamples, RetryFailed: c.Opt.RetryFailed,
-			FullWait: int(c.Opt.FullWait / time.Second), Env: c.Opt.Env, TaskCfg: st.Task,
+			FullWait: int(c.Opt.FullWait / time.Second), Env: c.Opt.Env, TaskCfg: taskCfg,
 		},
 	}
 }

@@ -221,11 +221,13 @@ func (c *Coordinator) staleResults() (map[[2]string]bool, error) {
 		}
 		fits := false
 		for _, details := range []bool{true, false} { // they change no metric
-			h, err := task.EvalHash(c.sets[p.d.Abbr].content, p.d.Cfg, p.m.Cfg, details)
-			if err != nil {
-				return nil, err
+			for _, rate := range []bool{true, false} { // a metric more
+				h, err := task.EvalHash(c.sets[p.d.Abbr].content, p.d.Cfg, p.m.Cfg, details, rate)
+				if err != nil {
+					return nil, err
+				}
+				fits = fits || h == meta.Eval
 			}
-			fits = fits || h == meta.Eval
 		}
 		out[k] = !fits
 	}

@@ -209,3 +209,6 @@ func (b *board) rawText() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Simple lays rows, the header first, out as tabulate's style "simple".
+func Simple(rows [][]string) string { return tabulate(rows) }

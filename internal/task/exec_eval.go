@@ -27,10 +27,35 @@ const evaluatorVersion = "1"
 // EvalHash is what a result depends on besides the predictions: how answers
 // are extracted and judged, and the references.
 // content is the dataset's content version (dataset.Set.Content).
-func EvalHash(content string, ds, m *py.Dict, details bool) (string, error) {
-	return valueHash(py.DictOf(
+func EvalHash(content string, ds, m *py.Dict, details, extractRate bool) (string, error) {
+	of := py.DictOf(
 		"v", evaluatorVersion, "eval", ds.Get("eval_cfg"), "model_postprocessor", m.Get("pred_postprocessor"),
-		"data", content, "n", ds.Get("n"), "k", ds.Get("k"), "details", details))
+		"data", content, "n", ds.Get("n"), "k", ds.Get("k"), "details", details)
+	if extractRate {
+		of.Set("extract_rate", true)
+	}
+	return valueHash(of)
+}
+
+// extractRate is the share of answers, in percent, that the postprocessors
+// left something of. A row without an answer has nothing to extract.
+func extractRate(preds []py.Value) float64 {
+	empty := 0
+	for _, p := range preds {
+		switch x := p.(type) {
+		case nil:
+			empty++
+		case string:
+			if x == "" {
+				empty++
+			}
+		case *py.List, *py.Tuple, *py.Dict:
+			if !py.Truth(x) {
+				empty++
+			}
+		}
+	}
+	return 100 - float64(empty)/float64(max(len(preds), 1))*100
 }
 
 // eval scores one dataset: the pipeline of OpenCompass's OpenICLEvalTask
@@ -59,7 +84,8 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 			Message: fmt.Sprintf("the predictions of %s/%s were made from other data, or with another reader_cfg, than there is now", x.m.ModelAbbr, u.Abbr),
 			Hint:    "infer again: run without -m eval"}
 	}
-	hash, err := EvalHash(set.Content, ds, m, x.m.Options.DumpDetails)
+	withRate := py.Truth(x.m.Options.TaskCfg.Get("cal_extract_rate"))
+	hash, err := EvalHash(set.Content, ds, m, x.m.Options.DumpDetails, withRate)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -93,6 +119,7 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	rate := extractRate(in.Predictions) // evaluators may change them
 	in.OutPath = x.d.Run.ResultsPath(x.m.ModelAbbr, u.Abbr)
 	in.OutPath = in.OutPath[:len(in.OutPath)-len(".json")]
 	res, err := evaluator.Run(ctx, evaluator.Job{
@@ -103,6 +130,9 @@ func (x *executor) eval(ctx context.Context, u *Unit) (Outcome, error) {
 		return out, certain(err)
 	}
 	v := res.Metrics.Copy()
+	if withRate {
+		v.Set("extract_rate", rate)
+	}
 	if res.Details != nil && x.m.Options.DumpDetails {
 		v.Set("details", res.Details)
 	}

@@ -34,3 +34,16 @@ func (c counter) CountTokens(text string) (int, error) {
 	ids, err := c.tok.Encode(text, true)
 	return len(ids), err
 }
+
+// TokenTexts implements model.TokenTexts.
+func (c counter) TokenTexts(text string) ([]string, error) {
+	ids, err := c.tok.Encode(text, true)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i], _ = c.tok.Token(id) // every id that it gives has a text
+	}
+	return out, nil
+}
