@@ -130,7 +130,7 @@ func TestHostile(t *testing.T) {
 		a, b := "flood"+two(i), "flood"+two(i+1)
 		write(t, dir, "pkg/"+a+".py", "from mmengine.config import read_base\nwith read_base():\n    from ."+b+" import x as y\n    from pkg."+b+" import *\n")
 	}
-	write(t, dir, "pkg/flood40.py", "x = [1]\n")
+	write(t, dir, "pkg/flood40.py", "x = [1]\nprint(x)\n") // what prints is executed each time
 	write(t, dir, "wide.py", "w = {str(i): i for i in range(1000)}\nx = [w] * 8000\ny = [{'w': [{'v': w}]}] * 8000\n")
 	write(t, dir, "shared.py", "x = {}\nfor i in range(60):\n    x = {'a': x, 'b': x}\n")
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x]\n"

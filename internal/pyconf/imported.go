@@ -171,7 +171,10 @@ func (in *interp) measure(v py.Value, depth int) (nodes, height int, closed bool
 	case *py.Tuple:
 		err = all(x.Items)
 		return nodes, height, closed, err
-	case *py.Set:
+	case *py.Set: // is not copied
+		if !x.Frozen {
+			return nodes, 0, false, nil
+		}
 		err = all(x.Items())
 		return nodes, height, closed, err
 	case nil, bool, int, float64, string, py.Bytes, *big.Int, *Lazy, *Module, *builtin, *excClass, *py.Range, *unavailable, *sentinel:

@@ -30,6 +30,8 @@ func TestImportsShareNothing(t *testing.T) {
 			"with read_base():\n    from .base import r, x\nr['a']['b'] = 2\nout = [x['a']['b'], r['a']['b']]", "[1, 2]"},
 		{"through a third file", "r = dict(a=dict(b=1))",
 			"with read_base():\n    from .third import x, y\nx[0]['a']['b'] = 2\nout = [x[1]['a']['b'], y['a']['b'], type(x[0]).__name__]", "[1, 1, 'ConfigDict']"},
+		{"two executions of a base", "r = dict(a=[1])\ns = {1, 2}\n",
+			"with read_base():\n    from .base import r, s\n    from .other import r as q, s as t\nr['a'].append(2)\ns.add(3)\nout = [r, q, s == t, len(t)]", "[{'a': [1, 2]}, {'a': [1]}, False, 2]"},
 		{"a deep copy", "r = dict(a=dict(b=1))",
 			"from copy import deepcopy\nwith read_base():\n    from .base import r\ns = deepcopy(r)\nr['a']['b'] = 2\nout = [r == s, s['a']['b']]", "[False, 1]"},
 		{"an iteration", "x = [dict(a=dict(b=i)) for i in range(3)]",
@@ -44,7 +46,7 @@ func TestImportsShareNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "base.py", c.base+"\n")
-			write(t, dir, "other.py", head+"with read_base():\n    from .base import r\n")
+			write(t, dir, "other.py", head+"with read_base():\n    from .base import *\n")
 			write(t, dir, "third.py", head+"with read_base():\n    from .base import r\nx = [r, r]\ny = r\n")
 			cfg, err := LoadText(context.Background(), "top.py", head+c.text+"\n", Options{Dir: dir})
 			if err != nil {

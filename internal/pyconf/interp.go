@@ -34,8 +34,10 @@ type interp struct {
 	loads   int
 	files   map[string]bool // that were loaded, by filePath.id
 	textSum int
-	exc     []*raised // exceptions being handled, for a bare raise
-	noted   int       // bytes of notes written
+	exc     []*raised       // exceptions being handled, for a bare raise
+	noted   int             // bytes of notes written
+	printed int             // how often something was printed
+	ran     map[ranAs]*base // files whose execution serves further imports
 
 	configDir   string   // absolute, or ""
 	trees       []string // folders laid out like the catalog
@@ -54,6 +56,9 @@ type module struct {
 	names   map[string]bool  // imported-name set
 	from    source.Pos       // the import that loads it
 }
+
+// ranAs is a file and what it sees of its name.
+type ranAs struct{ file, id string }
 
 // base is a loaded base file.
 type base struct {

@@ -156,6 +156,18 @@ func (m *module) loadBase(s *syntax.ImportFrom) error {
 	if err != nil {
 		return err
 	}
+	// A file that was executed for another import is not executed again when
+	// nobody could tell: it printed nothing, and what was and what is imported
+	// from it cannot reach back.
+	as := ranAs{p.name, p.id()}
+	if o := m.in.ran[as]; o != nil && o.m.plan.text == text {
+		again := &base{m: o.m, vars: o.vars, names: o.names, path: p}
+		if again.frozen, err = again.closed(m.plan, s); err == nil && again.frozen {
+			m.bases[moduleString(s)] = again
+			return nil
+		}
+	}
+	printed := m.in.printed
 	b, err := m.in.loadLazy(p, text, m.file.Pos(int(s.ModAt)))
 	if err != nil {
 		return err
@@ -163,6 +175,12 @@ func (m *module) loadBase(s *syntax.ImportFrom) error {
 	nb := &base{m: b, vars: b.variables(), names: b.names, path: p}
 	if nb.frozen, err = nb.closed(m.plan, s); err != nil {
 		return err
+	}
+	if nb.frozen && printed == m.in.printed {
+		if m.in.ran == nil {
+			m.in.ran = map[ranAs]*base{}
+		}
+		m.in.ran[as] = nb
 	}
 	m.bases[moduleString(s)] = nb
 	return nil
@@ -569,6 +587,7 @@ func (in *interp) missingBaseHint(s *syntax.ImportFrom, cands []candidate) strin
 
 // note hands a text of the config to whoever collects notes.
 func (in *interp) note(s string) {
+	in.printed++
 	if in.o.Notes != nil && in.noted < maxNotes {
 		in.noted += len(s)
 		_, _ = in.o.Notes.Write([]byte(s)) // notes are best effort
