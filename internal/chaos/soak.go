@@ -271,7 +271,7 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 			l.T.Logf("seed %d:\n  %s\nkept in %s", seed, strings.Join(steps, "\n  "), l.Keep())
 		}
 	}()
-	var mark int64
+	var seen int64 // how far the request log was read
 	questions := 0 // that may have been asked twice
 	inferred := false
 	const sessions = 6
@@ -296,7 +296,10 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 			}
 		}
 		l.Config(spec.Config())
+		// In this order: what an orphan asks and records between the two is no
+		// request of this session.
 		recorded := l.Recorded()
+		_, mark := l.Requests(seen)
 		// Workers that finish for a coordinator that is gone: the next one may
 		// ask what they have in flight.
 		orphans := len(l.Workers())
@@ -327,7 +330,7 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 			l.Quiet()
 		}
 		asked, at := l.Requests(mark)
-		mark = at
+		seen = at
 		again := 0
 		for id := range asked.Begun {
 			if recorded.Asked[id] {
