@@ -25,19 +25,23 @@ func (p *naive) Partition(in Input) (Plan, error) {
 	extra := p.kept(in.Config)
 	var tasks []Task
 	for _, c := range combs {
+		parts := wholes(c.Datasets)
+		if tasks == nil {
+			tasks = make([]Task, 0, len(combs)*len(c.Models)*ceilDiv(len(parts), p.n))
+		}
 		for _, m := range c.Models {
-			tasks = append(tasks, p.tasks(in, []*py.Dict{m}, c.Datasets, extra)...)
+			tasks = append(tasks, p.tasks(in, []*py.Dict{m}, parts, extra)...)
 		}
 	}
 	return Plan{[][]Task{tasks}}, nil
 }
 
 // tasks cuts for one model, or for models that are judged together.
-func (p *naive) tasks(in Input, models, datasets []*py.Dict, extra *py.Dict) []Task {
+func (p *naive) tasks(in Input, models []*py.Dict, datasets []Part, extra *py.Dict) []Task {
 	name := Task{Models: models}.ModelName()
 	parts := make([]Part, 0, len(datasets))
-	for _, d := range datasets {
-		if w := whole(d); !in.done(name, w) {
+	for _, w := range datasets {
+		if !in.done(name, w) {
 			parts = append(parts, w)
 		}
 	}

@@ -48,8 +48,9 @@ func (p *numWorker) Partition(in Input) (Plan, error) {
 	extra := p.kept(in.Config)
 	var tasks []Task
 	for _, c := range combs {
+		parts := wholes(c.Datasets)
 		for _, m := range c.Models {
-			t, err := p.tasks(in, []*py.Dict{m}, c.Datasets, extra)
+			t, err := p.tasks(in, []*py.Dict{m}, parts, extra)
 			if err != nil {
 				return Plan{}, err
 			}
@@ -59,11 +60,11 @@ func (p *numWorker) Partition(in Input) (Plan, error) {
 	return Plan{[][]Task{tasks}}, nil
 }
 
-func (p *numWorker) tasks(in Input, models, datasets []*py.Dict, extra *py.Dict) ([]Task, error) {
+func (p *numWorker) tasks(in Input, models []*py.Dict, datasets []Part, extra *py.Dict) ([]Task, error) {
 	name := Task{Models: models}.ModelName()
 	chunks := make([]Part, 0, len(datasets))
-	for _, d := range datasets {
-		w := whole(d)
+	for _, w := range datasets {
+		d := w.Whole
 		if in.done(name, w) {
 			continue
 		}

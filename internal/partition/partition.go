@@ -260,6 +260,15 @@ func whole(ds *py.Dict) Part {
 	return Part{Cfg: ds, Abbr: spec.DatasetAbbr(ds), Whole: ds, Index: -1, End: -1}
 }
 
+// wholes is datasets as parts.
+func wholes(datasets []*py.Dict) []Part {
+	out := make([]Part, len(datasets))
+	for i, d := range datasets {
+		out[i] = whole(d)
+	}
+	return out
+}
+
 // done asks in.Done.
 func (in Input) done(model string, p Part) bool { return in.Done != nil && in.Done(model, p) }
 

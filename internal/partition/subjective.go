@@ -45,7 +45,7 @@ func newSubjectiveNaive(cfg *py.Dict) (Partitioner, error) {
 	p := decodeSubjective(o)
 	one := &naive{n: 1}
 	p.cut = func(in Input, _ int, models []*py.Dict, ds, extra *py.Dict) ([]Task, error) {
-		return one.tasks(in, models, []*py.Dict{ds}, extra), nil
+		return one.tasks(in, models, wholes([]*py.Dict{ds}), extra), nil
 	}
 	return p, o.err()
 }
@@ -59,7 +59,7 @@ func newSubjectiveNumWorker(cfg *py.Dict) (Partitioner, error) {
 	p.cut = func(in Input, sets int, models []*py.Dict, ds, extra *py.Dict) ([]Task, error) {
 		d := deal
 		d.splits = n / sets
-		return d.tasks(in, models, []*py.Dict{ds}, extra)
+		return d.tasks(in, models, wholes([]*py.Dict{ds}), extra)
 	}
 	return p, o.err()
 }

@@ -18,6 +18,7 @@ type ahead struct {
 
 	mu      sync.Mutex
 	found   map[string]*found
+	imports map[errand]resolved // what imports of files that were read ahead lead to
 	todo    []errand // a stack: what is needed first lies on top
 	text    int      // bytes read
 	stopped bool
@@ -40,6 +41,12 @@ type errand struct {
 	s    *syntax.ImportFrom
 }
 
+// resolved is the file that an import leads to.
+type resolved struct {
+	p    filePath
+	text string
+}
+
 // Fewer imports than fewImports are not worth a goroutine; files larger than
 // maxAhead are left to the loader, which knows the limits.
 const (
@@ -53,6 +60,7 @@ func (a *ahead) start(p filePath, pl *plan) {
 		return
 	}
 	a.found = map[string]*found{}
+	a.imports = map[errand]resolved{}
 	a.push(p, pl)
 	a.running.Go(a.work)
 }
@@ -87,10 +95,13 @@ func (a *ahead) work() {
 			continue // a package: the loader says so
 		}
 		for _, c := range a.in.candidates(e.from, e.s) {
-			more, pl := a.fetch(c)
-			if pl != nil && len(pl.bases) > 0 {
+			more, text, pl := a.fetch(c)
+			if text != "" {
 				a.mu.Lock()
-				a.push(c.p, pl)
+				a.imports[e] = resolved{c.p, text}
+				if pl != nil {
+					a.push(c.p, pl)
+				}
 				a.mu.Unlock()
 			}
 			if !more {
@@ -100,18 +111,29 @@ func (a *ahead) work() {
 	}
 }
 
+// resolve is where an import leads, if that is known.
+func (a *ahead) resolve(from filePath, s *syntax.ImportFrom) (filePath, string, bool) {
+	if a.imports == nil {
+		return filePath{}, "", false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r, ok := a.imports[errand{from, s}]
+	return r.p, r.text, ok
+}
+
 // fetch reads and parses one file; more says that it is not there and the next
-// place is to be looked at.
-func (a *ahead) fetch(c candidate) (more bool, pl *plan) {
+// place is to be looked at, pl is what was parsed now.
+func (a *ahead) fetch(c candidate) (more bool, text string, pl *plan) {
 	a.mu.Lock()
 	f := a.found[c.read]
 	if f != nil {
 		a.mu.Unlock()
 		select {
 		case <-f.done:
-			return f.err == fs.ErrNotExist, nil
+			return f.err == fs.ErrNotExist, f.text, nil
 		default:
-			return false, nil // the loader is at it
+			return false, "", nil // the loader is at it
 		}
 	}
 	f = &found{done: make(chan struct{})}
@@ -122,17 +144,17 @@ func (a *ahead) fetch(c candidate) (more bool, pl *plan) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.err = fs.ErrNotExist
-		return true, nil
+		return true, "", nil
 	case err != nil || len(b) > maxAhead:
 		f.err = errElse
-		return false, nil
+		return false, "", nil
 	}
 	f.text = string(b)
 	pl = a.in.cache.get(c.p.id(), f.text)
 	a.mu.Lock()
 	a.text += len(b)
 	a.mu.Unlock()
-	return false, pl
+	return false, f.text, pl
 }
 
 // read is files.read of a config file, read ahead or now.

@@ -481,6 +481,9 @@ func (in *interp) findBase(m *module, s *syntax.ImportFrom) (filePath, string, e
 		return filePath{}, "", &source.Diagnostic{Pos: at, End: end, Msg: fmt.Sprintf("`%s` is a package, not a config file", mod),
 			Hint: "for a file beside this one write from ." + mod + " import …"}
 	}
+	if p, text, ok := in.ahead.resolve(m.path, s); ok && len(text) <= in.o.MaxText {
+		return p, text, nil
+	}
 	cands := in.candidates(m.path, s)
 	var firstErr error
 	for i, c := range cands {
