@@ -47,6 +47,7 @@ type Coordinator struct {
 	o   Options
 
 	pulling sync.Mutex // one look at a time
+	whole   bool       // under pulling: files that workers were given were compared
 
 	// mu is held while files of the run are changed, and guards the rest.
 	mu       sync.Mutex
@@ -342,6 +343,12 @@ func (c *Coordinator) pull(ctx context.Context, begin time.Time) error {
 		if err := relist(func() error { return c.pullOutputs(ctx) }); err != nil {
 			return err
 		}
+		if !c.whole {
+			if err := c.pullInputs(ctx); err != nil {
+				return err
+			}
+			c.whole = true
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -429,6 +436,52 @@ func (c *Coordinator) pullOutputs(ctx context.Context) error {
 		g.Go(func() error { return c.pullResult(gctx, name, *pair) })
 	}
 	return g.Wait()
+}
+
+// pullInputs mends files of records that an earlier coordinator gave to
+// workers. A crash may have cut off the end of one here; the workers have it
+// whole, will not ask what it holds, and nobody else would.
+func (c *Coordinator) pullInputs(ctx context.Context) error {
+	short := map[string]object.Info{}
+	var err error
+	if lerr := c.list(ctx, inDir, func(rel string, i object.Info) {
+		c.mu.Lock()
+		_, fromThere := c.lengths[rel]
+		gone := c.settled[path.Dir(rel)] || c.over[rel]
+		c.mu.Unlock()
+		if fromThere || gone || !recordsOf.MatchString(rel) || !filepath.IsLocal(filepath.FromSlash(rel)) {
+			return
+		}
+		st, serr := os.Stat(c.run.Path(filepath.FromSlash(rel)))
+		switch {
+		case serr == nil && st.Size() >= i.Size:
+		case serr == nil || errors.Is(serr, fs.ErrNotExist):
+			short[rel] = i
+		default:
+			err = serr
+		}
+	}); lerr != nil {
+		return lerr
+	}
+	if err != nil {
+		return fmt.Errorf("look at records: %w", err)
+	}
+	for rel, i := range short {
+		data, err := get(ctx, c.b, i.Key, 0)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		if !c.settled[path.Dir(rel)] {
+			err = c.run.WriteFile(filepath.FromSlash(rel), data)
+		}
+		c.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("write records: %w", err)
+		}
+		c.o.Log.Warn("records that were cut off here are fetched again", "file", rel)
+	}
+	return nil
 }
 
 // pullRecords brings a file of records up to date. What it held before this

@@ -64,6 +64,9 @@ const (
 // pieceOf matches a piece of a file of records below out/.
 var pieceOf = regexp.MustCompile(`^(predictions/.+\.records/[^/]+\.jsonl)/(\d{12,18})-(\d{12,18})$`)
 
+// recordsOf matches a file of records that workers are given, below in/.
+var recordsOf = regexp.MustCompile(`^predictions/.+\.records/[^/]+\.jsonl$`)
+
 // statusOf matches what is below status/.
 var statusOf = regexp.MustCompile(`^[A-Za-z0-9._-]+/\d+\.(?:json|units)$`)
 

@@ -241,6 +241,51 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// A file of records that workers were given and that a crash cut off here is
+// whole again before anything is planned: workers will not ask what it holds.
+func TestGivenRecords(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, task.Infer)
+	out, err := l.run.Writer(store.Header{Model: "m", Dataset: "a", Total: 3, Inputs: inputs}, "infer-0000-00001-1", store.WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		put(t, out, i, "given")
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var given string
+	for name := range l.records() {
+		given = "predictions/m/a.records/" + name
+	}
+	want := l.records()[filepath.Base(given)]
+	l.submit(task.Infer, []string{given})
+	p := l.run.Path(given)
+	for name, damage := range map[string]func(){
+		"cut off": func() { os.Truncate(p, int64(len(want)-7)) },
+		"gone":    func() { os.Remove(p) },
+		"whole":   func() {},
+	} {
+		damage()
+		l.again()
+		l.pull()
+		if got := l.records()[filepath.Base(given)]; got != want || l.have() != 3 {
+			t.Errorf("%s: %d of %d bytes, %d rows", name, len(got), len(want), l.have())
+		}
+	}
+	// What is more than was given stays.
+	if err := os.WriteFile(p, []byte(want+`{"v":1,"i":`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l.again()
+	l.pull()
+	if got := l.records()[filepath.Base(given)]; len(got) <= len(want) || l.have() != 3 {
+		t.Errorf("%d bytes, %d rows", len(got), l.have())
+	}
+}
+
 // Half a line, which may yet be taken back, stays where it is.
 func TestHalfALine(t *testing.T) {
 	t.Parallel()
