@@ -54,7 +54,7 @@ func (w noteWriter) Write(p []byte) (int, error) {
 // file, or configs by name.
 func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*spec.Experiment, error) {
 	// Nearly all that loading makes is kept: collecting it early is wasted.
-	defer debug.SetGCPercent(debug.SetGCPercent(800))
+	defer debug.SetGCPercent(debug.SetGCPercent(1600))
 	cfg, err := a.loadConfig(ctx, f, config)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,11 @@ func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*
 	} else {
 		a.slurmArgs(f, cfg)
 	}
-	return decode(a.files, cfg, def)
+	exp, err := decode(a.files, cfg, def)
+	if _, rest := unavailable(source.Diagnostics(err), f.DryRun); len(rest) > 0 {
+		return nil, rest // what this version lacks is no mistake in a plan
+	}
+	return exp, err
 }
 
 // slurmArgs gives -p, -q and --qos to the Slurm runners that the config has;

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"runtime"
 	"sync"
+	"unsafe"
 
 	"sextant/internal/pyconf/syntax"
 )
@@ -149,7 +150,7 @@ func (a *ahead) fetch(c candidate) (more bool, text string, pl *plan) {
 		f.err = errElse
 		return false, "", nil
 	}
-	f.text = string(b)
+	f.text = unsafe.String(unsafe.SliceData(b), len(b)) // nobody else has b
 	pl = a.in.cache.get(c.p.id(), f.text)
 	a.mu.Lock()
 	a.text += len(b)
@@ -174,7 +175,7 @@ func (a *ahead) read(name string) (string, error) {
 		}
 	}
 	b, err := a.in.fs.read(name)
-	return string(b), err
+	return unsafe.String(unsafe.SliceData(b), len(b)), err // nobody else has b
 }
 
 func hasDot(s string) bool {

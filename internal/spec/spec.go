@@ -91,8 +91,10 @@ func Decode(files *source.Set, cfg *py.Dict, def Defaults) (*Experiment, error) 
 	for _, m := range d.dicts(cfg, "models", "model") {
 		e.Models = append(e.Models, d.model(m))
 	}
-	e.Datasets = d.datasets(d.dicts(cfg, "datasets", "dataset"))
+	datasets, same := takeFirst(d.dicts(cfg, "datasets", "dataset"))
+	e.Datasets = d.datasets(datasets)
 	d.unique(e)
+	d.errs = append(d.errs, same...)
 	e.Infer = d.stage(cfg, "infer", inferDefault(def))
 	e.Eval = d.stage(cfg, "eval", evalDefault(def))
 	if l, ok := cfg.Lookup("model_dataset_combinations"); ok && l != nil {
@@ -401,8 +403,8 @@ func (d *decoder) told(pos source.Pos) bool {
 // that collects all variants of all datasets has thousands.
 const maxSame = 10
 
-// unique refuses two models or two datasets of one abbr: they would write the
-// same files. Equal entries are one entry, as in OpenCompass.
+// unique refuses two models of one abbr: they would write the same files, as
+// would two datasets. Equal entries are one entry, as in OpenCompass.
 func (d *decoder) unique(e *Experiment) {
 	models := map[string]*Model{}
 	var ms []*Model
@@ -417,31 +419,41 @@ func (d *decoder) unique(e *Experiment) {
 		ms = append(ms, m)
 	}
 	e.Models = ms
-	sets := make(map[string]*Dataset, len(e.Datasets))
-	ds := e.Datasets[:0]
-	var more []*Dataset
-	told := 0
-	for _, m := range e.Datasets {
-		if o, ok := sets[m.Abbr]; ok && m.Abbr != "" {
-			if py.Equal(o.Cfg, m.Cfg) {
-				continue
-			}
-			if told++; told > maxSame {
-				more = append(more, m)
-			} else {
-				d.errorf(m.Cfg.PosOf("abbr"), "two datasets are called %s", quote(m.Abbr)).Hint = "their predictions would go to the same files: give one of them another abbr"
-			}
-			continue
+}
+
+// takeFirst leaves out datasets of an abbr that was taken, and reports those
+// that are not equal to the one that took it.
+func takeFirst(ms []*py.Dict) (first []*py.Dict, errs source.List) {
+	taken := make(map[string]*py.Dict, len(ms))
+	var more []*py.Dict
+	for _, m := range ms {
+		abbr := DatasetAbbr(m)
+		o, ok := taken[abbr]
+		switch {
+		case !ok || abbr == "":
+			taken[abbr] = m
+			first = append(first, m)
+		case py.Equal(o, m):
+		case len(errs) < maxSame:
+			errs = append(errs, sameName(m))
+		default:
+			more = append(more, m)
 		}
-		sets[m.Abbr] = m
-		ds = append(ds, m)
 	}
-	if len(more) == 1 {
-		d.errorf(more[0].Cfg.PosOf("abbr"), "two datasets are called %s", quote(more[0].Abbr))
-	} else if len(more) > 1 {
-		d.errorf(more[0].Cfg.PosOf("abbr"), "%d more datasets are called as others are; the first is %s", len(more), quote(more[0].Abbr))
+	switch len(more) {
+	case 0:
+	case 1:
+		errs = append(errs, sameName(more[0]))
+	default:
+		errs = append(errs, source.Errorf(more[0].PosOf("abbr"), "%d more datasets are called as others are; the first is %s", len(more), quote(DatasetAbbr(more[0]))).
+			WithHint("a run takes each name once: leave variants out, or give them other abbrs"))
 	}
-	e.Datasets = ds
+	return first, errs
+}
+
+func sameName(m *py.Dict) *source.Diagnostic {
+	return source.Errorf(m.PosOf("abbr"), "two datasets are called %s", quote(DatasetAbbr(m))).
+		WithHint("their predictions would go to the same files: give one of them another abbr")
 }
 
 func (d *decoder) stage(cfg *py.Dict, key string, def *py.Dict) *Stage {

@@ -170,3 +170,25 @@ func TestDecodeSameTwice(t *testing.T) {
 		t.Errorf("got %v, %v", e, err)
 	}
 }
+
+// Of many datasets that share names few are named, and the others counted.
+func TestDecodeManyNamesTwice(t *testing.T) {
+	cfg := good()
+	l := cfg.List("datasets")
+	for i := range 2000 {
+		o := py.DeepCopy(l.Items[0]).(*py.Dict)
+		o.Set("path", "other")
+		if i%2 == 0 {
+			o.Set("abbr", "e")
+		}
+		l.Append(o, 0)
+	}
+	_, err := Decode(nil, cfg, Defaults{})
+	ds := source.Diagnostics(err)
+	if len(ds) != maxSame+1 || ds[0].Msg != `two datasets are called "d"` {
+		t.Fatalf("%d mistakes: %v", len(ds), err)
+	}
+	if got, want := ds[maxSame].Msg, `990 more datasets are called as others are; the first is "d"`; got != want {
+		t.Errorf("the last is %q, want %q", got, want)
+	}
+}
