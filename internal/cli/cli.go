@@ -59,7 +59,8 @@ func (a *app) args(root *cobra.Command) ([]string, error) {
 		cmd, rest = sub, rest[1:]
 	}
 	if cmd == root {
-		if !strings.HasPrefix(args[0], "-") && !strings.ContainsAny(args[0], "./\\") {
+		blank := strings.TrimSpace(args[0]) == "" // as good as no config: OpenCompass, too
+		if !blank && !strings.HasPrefix(args[0], "-") && !strings.ContainsAny(args[0], "./\\") {
 			// one word that is neither a command nor a path
 			return nil, unknownCommand(root, args[0])
 		}

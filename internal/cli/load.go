@@ -102,7 +102,7 @@ func (a *app) slurmArgs(f *runFlags, cfg *py.Dict) {
 		for _, kv := range given {
 			names = append(names, "--"+kv[0])
 		}
-		a.terminal(f.Quiet, f.JSON).Note("%s has no effect: neither --slurm nor a SlurmRunner in the config", strings.Join(names, ", "))
+		a.terminal(f.Quiet, f.JSON).Note("%s", noEffect(names, "neither --slurm nor a SlurmRunner in the config"))
 	}
 }
 

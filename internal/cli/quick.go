@@ -62,6 +62,15 @@ func (f *runFlags) validate() error {
 	return nil
 }
 
+// noEffect says that the options given do nothing.
+func noEffect(given []string, why string) string {
+	verb := "has"
+	if len(given) > 1 {
+		verb = "have"
+	}
+	return fmt.Sprintf("%s %s no effect: %s", strings.Join(given, ", "), verb, why)
+}
+
 // idle words the options that were given and do nothing, each with the reason.
 func (f *runFlags) idle(withConfig bool) []string {
 	var out []string
@@ -73,7 +82,7 @@ func (f *runFlags) idle(withConfig bool) []string {
 			}
 		}
 		if len(given) > 0 {
-			out = append(out, fmt.Sprintf("%s has no effect: %s", strings.Join(given, ", "), why))
+			out = append(out, noEffect(given, why))
 		}
 	}
 	if withConfig {

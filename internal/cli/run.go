@@ -149,6 +149,9 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 			return err
 		}
 	}
+	if f.Mode == "viz" && f.ReadFromStation {
+		c.ShowOnly()
+	}
 	// Mistakes in the data, and models that are not there, come before a folder is made.
 	if err := c.Prepare(ctx); err != nil {
 		return err

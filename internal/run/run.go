@@ -336,7 +336,7 @@ func (c *Coordinator) stage(name string, st *spec.Stage, tasks []task.Task) *run
 			c.new[[2]string{m, d}] = true
 		},
 		Options: task.Options{
-			Debug: c.Opt.Debug, DumpDetails: c.Opt.DumpDetails, DumpResLength: c.Opt.DumpResLength, Offline: c.Opt.Offline,
+			Debug: c.Opt.Debug, DumpDetails: c.Opt.DumpDetails || py.Truth(taskCfg.Get("dump_details")), DumpResLength: c.Opt.DumpResLength, Offline: c.Opt.Offline,
 			Threads: c.Opt.Threads, MaxFailedSamples: c.Opt.MaxFailedSamples, RetryFailed: c.Opt.RetryFailed,
 			FullWait: int(c.Opt.FullWait / time.Second), Env: c.Opt.Env, TaskCfg: taskCfg,
 		},

@@ -119,7 +119,11 @@ func (c *Coordinator) ReadStation(ctx context.Context, s station.Station) (found
 				continue
 			}
 			if set == nil {
-				if set, err = dataset.Read(ctx, d.Cfg, c.Source); err != nil {
+				set, err = dataset.Read(ctx, d.Cfg, c.Source)
+				if c.showOnly && errors.As(err, new(*dataset.MissingError)) {
+					set, err = nil, nil
+				}
+				if err != nil {
 					return 0, 0, fmt.Errorf("read dataset %s: %w", d.Abbr, err)
 				}
 			}
@@ -147,6 +151,9 @@ func (c *Coordinator) ReadStation(ctx context.Context, s station.Station) (found
 	return found, len(pairs), nil
 }
 
+// ShowOnly says that nothing but tables is asked for: data need not be here.
+func (c *Coordinator) ShowOnly() { c.showOnly = true }
+
 // have reports whether all entries of p are in the station, and the run has
 // nothing of its own for it.
 func (c *Coordinator) have(s station.Station, p pair) (bool, error) {
@@ -169,7 +176,7 @@ func (c *Coordinator) have(s station.Station, p pair) (bool, error) {
 }
 
 // take reads one entry, checks that it fits, and writes what it has into the
-// run.
+// run. set is nil where the data is not here, and only tables are asked for.
 func (c *Coordinator) take(s station.Station, p pair, x stationName, set *dataset.Set, t *taken) error {
 	head, golds, err := (*station.Head)(nil), newGolds(set), error(nil)
 	read := func(each func([]byte) error) error {
@@ -226,6 +233,9 @@ func (c *Coordinator) take(s station.Station, p pair, x stationName, set *datase
 	if t.Evidence == nil {
 		t.Evidence = ev
 	}
+	if f := c.sets[p.d.Abbr]; set == nil && f != nil && ev != nil && ev.Inputs != nil {
+		f.content, f.rows, f.base = ev.Inputs.Data, head.Rows, head.Rows
+	}
 	same := py.Equal(plain(head.Cfg.Dict("datasets").Get("eval_cfg")), plain(p.d.Cfg.Get("eval_cfg"))) &&
 		py.Equal(plain(head.Cfg.Dict("models").Get("pred_postprocessor")), plain(p.m.Cfg.Get("pred_postprocessor")))
 	if head.Results == nil || !same && t.Predictions {
@@ -279,7 +289,7 @@ func (c *Coordinator) fits(p pair, head *station.Head, g *golds) error {
 		return &unfitError{"it was asked with another infer_cfg (prompt, retriever or inferencer)"}
 	}
 	switch {
-	case head.Rows > 0 && head.Rows != g.rows():
+	case head.Rows > 0 && g.set != nil && head.Rows != g.rows():
 		return &unfitError{fmt.Sprintf("it has %d rows, the dataset here %d", head.Rows, g.rows())}
 	case g.seen > 0 && g.there != g.here:
 		return &unfitError{"its answer keys (gold) are not those of the data here"}
@@ -375,7 +385,7 @@ func (g *golds) add(i int, rec []byte) error {
 		g.failed++ // as store marks it
 	}
 	gold, ok := d.Lookup("gold")
-	if !ok || g.set.Output == "" || i >= len(g.set.Test) {
+	if !ok || g.set == nil || g.set.Output == "" || i >= len(g.set.Test) {
 		return nil
 	}
 	want, have := jsonOf(g.set.Test[i].Get(g.set.Output)), jsonOf(gold)
