@@ -13,6 +13,8 @@ import (
 	"sextant/internal/infer"
 	"sextant/internal/model"
 	"sextant/internal/py"
+	"sextant/internal/registry"
+	"sextant/internal/source"
 	"sextant/internal/spec"
 	"sextant/internal/task"
 )
@@ -38,13 +40,14 @@ tokenizer is at hand. Nothing is asked of a model.`,
 			if err != nil {
 				return err
 			}
-			if errs := task.Check(exp); len(errs) > 0 {
+			if errs := task.Check(askable(exp)); len(errs) > 0 {
 				return errs
 			}
 			ui := a.terminal(false, false)
 			src := a.dataSource(f.Offline, ui)
 			out := &promptPrinter{w: a.env.Stdout, color: a.env.StdoutTTY && a.env.Getenv("NO_COLOR") == ""}
-			shown := 0
+			shown, matched := 0, 0
+			told := map[*spec.Model]bool{}
 			for _, d := range exp.Datasets {
 				if pattern != "" && !anyPattern(d.Abbr, []string{pattern}) {
 					continue
@@ -53,10 +56,19 @@ tokenizer is at hand. Nothing is asked of a model.`,
 				if err != nil {
 					return err
 				}
+				matched++
+				if row >= len(set.Test) {
+					ui.Note("%s has %s: there is no sample %d", d.Abbr, source.Count(len(set.Test), "sample"), row)
+					continue
+				}
 				for _, m := range exp.Models {
-					cl, err := model.Classes.Lookup(m.Type)
-					if err != nil {
-						return task.Unknown(m.Cfg, err)
+					cl, available, ok := model.Layout(m.Type)
+					if !ok {
+						continue // told by Check
+					}
+					if !available && !told[m] {
+						told[m] = true
+						ui.Note("%s: %s cannot be asked by this version; shown is what OpenCompass gives to it, before a chat template of its own", m.Abbr, registry.Base(m.Type))
 					}
 					job := &infer.Job{Class: cl, ModelCfg: m.Cfg, Set: set, InferCfg: d.Infer}
 					if cl.Tokenizer != nil {
@@ -64,7 +76,7 @@ tokenizer is at hand. Nothing is asked of a model.`,
 							job.Model = tokenizerOnly{Tokenizer: t}
 						}
 					}
-					for i := row; i < row+count && i < len(set.Test) || i == row; i++ {
+					for i := row; i < row+count && i < len(set.Test); i++ {
 						rs, err := infer.Preview(job, i)
 						if err != nil {
 							return err
@@ -73,6 +85,9 @@ tokenizer is at hand. Nothing is asked of a model.`,
 						shown++
 					}
 				}
+			}
+			if shown == 0 && matched > 0 {
+				return &exitError{code: ExitUsage, err: fmt.Errorf("no dataset has a sample %d", row), hint: "samples are counted from 0"}
 			}
 			if shown == 0 {
 				var abbrs []string
@@ -94,6 +109,19 @@ tokenizer is at hand. Nothing is asked of a model.`,
 	s.StringVar(&f.ConfigDir, "config-dir", "configs", "folder searched first for names and imports")
 	s.BoolVar(&f.Offline, "offline", false, "no network at all")
 	return cmd
+}
+
+// askable is an experiment without the models whose prompts can be shown
+// although they cannot be asked.
+func askable(e *spec.Experiment) *spec.Experiment {
+	c := *e
+	c.Models = nil
+	for _, m := range e.Models {
+		if _, available, ok := model.Layout(m.Type); available || !ok {
+			c.Models = append(c.Models, m)
+		}
+	}
+	return &c
 }
 
 // promptExperiment is the experiment to show; a file with datasets alone, or
