@@ -68,6 +68,7 @@ func (a *app) dryRun(ctx context.Context, c *run.Coordinator, f *runFlags, workD
 	}
 	var b strings.Builder
 	var unknown, absent error
+	c.Telling = true
 	for _, stage := range []struct {
 		name string
 		st   *spec.Stage

@@ -167,13 +167,21 @@ func (a *app) loadConfig(ctx context.Context, f *runFlags, config string) (*py.D
 		if err != nil {
 			return nil, err
 		}
-		return a.expand(ctx, f, c.Data())
+		return a.expand(ctx, f, c.DataWithout(f.unplanned(c.Vars.Has("datasets"))))
 	}
 	cfg, err := a.configFromNames(ctx, f)
 	if err != nil {
 		return nil, err
 	}
 	return a.expand(ctx, f, cfg)
+}
+
+// unplanned tells the variables that a plan does not need: those that datasets
+// were collected from.
+func (f *runFlags) unplanned(collected bool) func(name string) bool {
+	return func(name string) bool {
+		return collected && f.DryRun && !f.ConfigVerbose && strings.HasSuffix(name, "_datasets") && name != "chatml_datasets"
+	}
 }
 
 // expand makes datasets of descriptions (spec 2.7, 2.8), converts models as -a
@@ -189,14 +197,6 @@ func (a *app) expand(ctx context.Context, f *runFlags, cfg *py.Dict) (*py.Dict, 
 		}
 		for _, m := range kept {
 			a.terminal(f.Quiet, f.JSON).Warn("-a %s does not convert model %s: it is no Hugging Face class", f.Accelerator, m)
-		}
-	}
-	if f.DryRun && !f.ConfigVerbose && cfg.Has("datasets") {
-		// a plan needs no variables that datasets were collected from
-		for _, k := range cfg.Keys() {
-			if s, ok := k.(string); ok && strings.HasSuffix(s, "_datasets") {
-				cfg.Delete(k)
-			}
 		}
 	}
 	return pyconf.SortKeys(cfg), nil

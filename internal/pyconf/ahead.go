@@ -20,8 +20,8 @@ type ahead struct {
 	mu      sync.Mutex
 	found   map[string]*found
 	imports map[errand]resolved // what imports of files that were read ahead lead to
-	todo    []errand // a stack: what is needed first lies on top
-	text    int      // bytes read
+	todo    []errand            // a stack: what is needed first lies on top
+	text    int                 // bytes read
 	stopped bool
 	running sync.WaitGroup
 }

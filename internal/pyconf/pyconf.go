@@ -271,8 +271,16 @@ var reserved = map[string]bool{"filename": true, "text": true, "pretty_text": tr
 // names, without the names that imports bound. Functions, modules and other
 // values that no file can hold are left out at the top and are kept inside
 // other values, where Dump leaves them out.
-func (c *Config) Data() *py.Dict {
-	d := c.allData()
+func (c *Config) Data() *py.Dict { return c.DataWithout(func(string) bool { return false }) }
+
+// DataWithout is Data without some of the variables.
+func (c *Config) DataWithout(drop func(name string) bool) *py.Dict {
+	d := &py.Dict{At: c.Vars.At}
+	for _, e := range c.allData().Entries() {
+		if k, ok := e.Key.(string); !ok || !drop(k) {
+			_ = d.Put(e) // the key came out of a dict
+		}
+	}
 	d.Config = false
 	for i, es := 0, d.Entries(); i < len(es); i++ {
 		es[i].Val = deferPlain(es[i].Val)

@@ -60,6 +60,9 @@ type Coordinator struct {
 	ReadOnly bool
 	// AnySize says that no size matters to the plan: none is looked up.
 	AnySize bool
+	// Telling says that plans are told and not executed: their tasks have no
+	// units, unless the runner makes a script of them.
+	Telling bool
 	Opt     Options
 	Source  dataset.Source
 	Model   model.Env

@@ -69,7 +69,7 @@ func (c *Coordinator) PlanInfer(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan.Tasks = c.tasks("OpenICLInfer", tasks, inferGPUs)
+	plan.Tasks = c.tasks("OpenICLInfer", c.Exp.Infer, tasks, inferGPUs)
 	return plan, nil
 }
 
@@ -93,7 +93,7 @@ func (c *Coordinator) PlanEval(context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{Stage: task.Eval, Tasks: c.tasks("OpenICLEval", tasks, func(*py.Dict, []partition.Part) (int, int) { return 0, 0 })}, nil
+	return &Plan{Stage: task.Eval, Tasks: c.tasks("OpenICLEval", c.Exp.Eval, tasks, func(*py.Dict, []partition.Part) (int, int) { return 0, 0 })}, nil
 }
 
 type pair struct {
@@ -164,8 +164,14 @@ func (c *Coordinator) cut(st *spec.Stage, done func(string, partition.Part) bool
 	return plan.Tasks(), nil
 }
 
-func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py.Dict, []partition.Part) (int, int)) []task.Task {
+func (c *Coordinator) tasks(prefix string, st *spec.Stage, parts []partition.Task, gpus func(*py.Dict, []partition.Part) (int, int)) []task.Task {
 	out := make([]task.Task, 0, len(parts))
+	if c.Telling && !c.scripts(st) {
+		for _, t := range parts {
+			out = append(out, task.Task{Name: prefix + t.Abbr(), Model: t.Models[0], ModelAbbr: t.ModelName()})
+		}
+		return out
+	}
 	n := 0
 	for _, t := range parts {
 		n += len(t.Parts)
@@ -188,6 +194,16 @@ func (c *Coordinator) tasks(prefix string, parts []partition.Task, gpus func(*py
 		out = append(out, k)
 	}
 	return out
+}
+
+// scripts reports whether the runner of a stage makes scripts of tasks.
+func (c *Coordinator) scripts(st *spec.Stage) bool {
+	r, err := c.newRunner(st)
+	if err != nil {
+		return true // Script says so
+	}
+	_, ok := r.(runner.Scripter)
+	return ok
 }
 
 // cost is about how much work a part is, in requests; an answer that has to be
