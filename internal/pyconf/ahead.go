@@ -82,34 +82,39 @@ func (a *ahead) push(p filePath, pl *plan) {
 }
 
 func (a *ahead) work() {
-	for {
-		a.mu.Lock()
-		n := len(a.todo)
-		if a.stopped || n == 0 || a.text > a.in.o.MaxText {
-			a.mu.Unlock()
-			return
-		}
-		e := a.todo[n-1]
-		a.todo = a.todo[:n-1]
+	for a.step() {
+	}
+}
+
+// step does one errand; it returns false when there is none.
+func (a *ahead) step() bool {
+	a.mu.Lock()
+	n := len(a.todo)
+	if a.stopped || n == 0 || a.text > a.in.o.MaxText {
 		a.mu.Unlock()
-		if e.s.Level == 0 && !hasDot(e.s.Module) {
-			continue // a package: the loader says so
+		return false
+	}
+	e := a.todo[n-1]
+	a.todo = a.todo[:n-1]
+	a.mu.Unlock()
+	if e.s.Level == 0 && !hasDot(e.s.Module) {
+		return true // a package: the loader says so
+	}
+	for _, c := range a.in.candidates(e.from, e.s) {
+		more, text, pl := a.fetch(c)
+		if text != "" {
+			a.mu.Lock()
+			a.imports[e] = resolved{c.p, text}
+			if pl != nil {
+				a.push(c.p, pl)
+			}
+			a.mu.Unlock()
 		}
-		for _, c := range a.in.candidates(e.from, e.s) {
-			more, text, pl := a.fetch(c)
-			if text != "" {
-				a.mu.Lock()
-				a.imports[e] = resolved{c.p, text}
-				if pl != nil {
-					a.push(c.p, pl)
-				}
-				a.mu.Unlock()
-			}
-			if !more {
-				break
-			}
+		if !more {
+			break
 		}
 	}
+	return true
 }
 
 // resolve is where an import leads, if that is known.
@@ -169,7 +174,16 @@ func (a *ahead) read(name string) (string, error) {
 			a.found[name] = f
 		}
 		a.mu.Unlock()
-		<-f.done
+		for waiting := true; waiting; { // and help meanwhile
+			select {
+			case <-f.done:
+				waiting = false
+			default:
+				if !a.step() {
+					<-f.done
+				}
+			}
+		}
 		if f.err != errElse {
 			return f.text, f.err
 		}

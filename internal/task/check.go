@@ -36,6 +36,37 @@ func Check(e *spec.Experiment) source.List {
 type checker struct {
 	errs source.List
 	seen map[source.Pos]bool // one value shared by many dicts is reported once
+	fine map[plainUse]bool
+	told int // mistakes that were at a place of another
+}
+
+// plainUse is a class or function that is used without options.
+type plainUse struct{ kind, name string }
+
+// once runs a check of cfg, which is a dict of type and options; of dicts that
+// have no options one of each type is checked, unless a mistake is found.
+func (c *checker) once(kind string, cfg *py.Dict, check func()) {
+	use := plainUse{kind, cfg.Str("type")}
+	if cfg.Len() == 1 && c.fine[use] {
+		return
+	}
+	n, told := len(c.errs), c.told
+	check()
+	if cfg.Len() == 1 && n == len(c.errs) && told == c.told {
+		if c.fine == nil {
+			c.fine = map[plainUse]bool{}
+		}
+		c.fine[use] = true
+	}
+}
+
+// unknown reports a type that a registry lacks, once for each place.
+func (c *checker) unknown(cfg *py.Dict, err error) {
+	if pos := cfg.PosOf("type"); pos != 0 && c.seen[pos] {
+		c.told++
+		return
+	}
+	c.add(Unknown(cfg, err))
 }
 
 // manyDatasets are worth a second processor.
@@ -68,6 +99,7 @@ func (c *checker) datasets(ds []*spec.Dataset) {
 func (c *checker) add(err error) {
 	for _, d := range source.Diagnostics(err) {
 		if d.Pos != 0 && c.seen[d.Pos] {
+			c.told++
 			continue
 		}
 		c.seen[d.Pos] = true
@@ -108,6 +140,10 @@ func (c *checker) model(m *spec.Model) {
 }
 
 func (c *checker) postprocessor(pp *py.Dict) {
+	c.once("postprocessor", pp, func() { c.postprocess(pp) })
+}
+
+func (c *checker) postprocess(pp *py.Dict) {
 	name, ok := pp.Get("type").(string)
 	if !ok {
 		c.add(source.Errorf(pp.At, "postprocessor has no type").WithHint("name one, such as dict(type=first_option_postprocess, options='ABCD')"))
@@ -115,7 +151,7 @@ func (c *checker) postprocessor(pp *py.Dict) {
 	}
 	fn, err := postprocess.Functions.Lookup(name)
 	if err != nil {
-		c.add(Unknown(pp, err))
+		c.unknown(pp, err)
 		return
 	}
 	// Functions are pure: an empty answer shows what is wrong with the options.
@@ -131,18 +167,20 @@ func (c *checker) postprocessor(pp *py.Dict) {
 
 func (c *checker) dataset(d *spec.Dataset) {
 	if _, err := dataset.Classes.Lookup(d.Type); err != nil {
-		c.add(Unknown(d.Cfg, err))
+		c.unknown(d.Cfg, err)
 	}
 	if inf := d.Infer.Dict("inferencer"); inf != nil {
-		if cl, err := infer.Classes.Lookup(inf.Str("type")); err != nil {
-			c.add(Unknown(inf, err))
-		} else if _, err := cl.New(inf); err != nil {
-			c.add(err)
-		}
+		c.once("inferencer", inf, func() {
+			if cl, err := infer.Classes.Lookup(inf.Str("type")); err != nil {
+				c.unknown(inf, err)
+			} else if _, err := cl.New(inf); err != nil {
+				c.add(err)
+			}
+		})
 	}
 	if r := d.Infer.Dict("retriever"); r != nil {
 		if _, err := prompt.Retrievers.Lookup(r.Str("type")); err != nil {
-			c.add(Unknown(r, err))
+			c.unknown(r, err)
 		} else if err := prompt.CheckRetriever(r); err != nil {
 			c.add(err)
 		}
@@ -152,7 +190,7 @@ func (c *checker) dataset(d *spec.Dataset) {
 	}
 	if ev := d.Eval.Dict("evaluator"); ev != nil {
 		if cl, err := evaluator.Classes.Lookup(ev.Str("type")); err != nil {
-			c.add(Unknown(ev, err))
+			c.unknown(ev, err)
 		} else if _, err := cl.New(ev); err != nil {
 			c.add(err)
 		}
