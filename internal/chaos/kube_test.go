@@ -27,7 +27,7 @@ import (
 func kubeFleet(l *Lab, c *kubetest.Cluster) Fleet {
 	delay, _, _ := strings.Cut(slow, "=")
 	return Fleet{
-		Name:   "kubernetes",
+		Name: "kubernetes", Restarts: true,
 		Import: "from opencompass.runners import KubernetesRunner",
 		Runner: func(n int) string {
 			return fmt.Sprintf("dict(type=KubernetesRunner, max_num_workers=%d, retry=5, image='sextant', kubeconfig=%q, command=[%q], env={%q: %q, %q: %q}, "+

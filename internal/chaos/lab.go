@@ -330,6 +330,7 @@ type Requests struct {
 	Begun map[string]int // how often each text was asked
 	Total int
 	Open  int // begun and not answered
+	Cut   int // processes that were cut off: they have requests that were not answered
 	// Took is how long each answer took, by the worker's process.
 	Took map[string][]time.Duration
 }
@@ -350,6 +351,7 @@ func (l *Lab) Requests(from int64) (Requests, int64) {
 	if _, err := f.Seek(from, 0); err != nil {
 		l.T.Fatal(err)
 	}
+	open := map[string]int{} // by process
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {
 		from += int64(len(sc.Bytes())) + 1
@@ -359,8 +361,10 @@ func (l *Lab) Requests(from int64) (Requests, int64) {
 			r.Begun[w[2]]++
 			r.Total++
 			r.Open++
+			open[w[1]]++
 		case len(w) == 4 && w[0] == "e":
 			r.Open--
+			open[w[1]]--
 			us, err := strconv.Atoi(w[3])
 			if err != nil {
 				l.T.Fatalf("request log: %q", sc.Text())
@@ -372,6 +376,11 @@ func (l *Lab) Requests(from int64) (Requests, int64) {
 	}
 	if err := sc.Err(); err != nil {
 		l.T.Fatal(err)
+	}
+	for _, n := range open {
+		if n > 0 {
+			r.Cut++
+		}
 	}
 	return r, from
 }

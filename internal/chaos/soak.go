@@ -26,6 +26,9 @@ type Fleet struct {
 	// Delayed says that workers hand in their records only every now and then:
 	// how many questions are asked twice then depends on how long ago that was.
 	Delayed bool
+	// Restarts says that the fleet itself starts workers, and kills them, when
+	// there is no coordinator: those that were cut off are counted afterwards.
+	Restarts bool
 }
 
 // Local is the fleet of LocalRunner.
@@ -367,6 +370,9 @@ func Soak(l *Lab, f Fleet, seed int64, want map[string]string, wall time.Duratio
 	twice := 0
 	for _, n := range all.Begun {
 		twice += n - 1
+	}
+	if f.Restarts {
+		questions = max(questions, all.Cut*worker)
 	}
 	if twice > questions*labels && !f.Delayed {
 		l.T.Errorf("%d requests were made twice; the %d questions in flight account for %d at most", twice, questions, questions*labels)

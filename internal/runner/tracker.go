@@ -3,6 +3,8 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"sextant/internal/event"
@@ -51,6 +53,7 @@ type datasetState struct {
 	have    int // records when a worker last died
 	inputs  *store.Inputs
 	settled bool
+	lacked  int // how often records lacked although all units were done
 	tasks   map[int]bool
 }
 
@@ -205,7 +208,8 @@ type End struct {
 // to be tried again, or nil. The error means that the stage cannot go on.
 func (t *Tracker) Ended(w *Work, s *task.Status, end End) (again *Work, err error) {
 	failures, unfinished := t.merge(w, s, end)
-	if err := t.settle(w); err != nil {
+	lost, err := t.settle(w, end)
+	if err != nil {
 		return nil, err
 	}
 	progress := t.progress(w, unfinished, failures)
@@ -273,7 +277,7 @@ func (t *Tracker) Ended(w *Work, s *task.Status, end End) (again *Work, err erro
 		t.emit(e)
 	}
 	t.finished(w)
-	if err != nil || len(innocent)+len(guilty) == 0 {
+	if err != nil || len(innocent)+len(guilty)+len(lost) == 0 {
 		return nil, err
 	}
 	// Those that failed come last, so that what else is in the work is done
@@ -282,6 +286,10 @@ func (t *Tracker) Ended(w *Work, s *task.Status, end End) (again *Work, err erro
 	for _, i := range append(innocent, guilty...) {
 		again.Units = append(again.Units, w.Units[i])
 		again.refs = append(again.refs, w.refs[i])
+	}
+	for _, r := range lost {
+		again.Units = append(again.Units, t.stage.Tasks[r.task].Units[r.unit])
+		again.refs = append(again.refs, r)
 	}
 	return again, nil
 }
@@ -430,10 +438,11 @@ func (t *Tracker) death(s *task.Status, end End) *task.Failure {
 	return &task.Failure{Kind: task.KindCrash, Reason: end.Err.Error(), Message: "worker died: " + end.Err.Error()}
 }
 
-// settle settles the datasets of w that have become complete.
-func (t *Tracker) settle(w *Work) error {
+// settle settles the datasets of w that have become complete. It returns the
+// units of those whose records lack after all and are to be tried again.
+func (t *Tracker) settle(w *Work, end End) (lost []unitRef, err error) {
 	if t.stage.Name != task.Infer {
-		return nil
+		return nil, nil
 	}
 	seen := map[string]bool{}
 	for _, u := range w.Units {
@@ -456,17 +465,57 @@ func (t *Tracker) settle(w *Work) error {
 		var lacking *store.IncompleteError
 		switch {
 		case errors.As(err, &lacking):
+			if refs := t.lose(d, w, u.Abbr, end, lacking); len(refs) > 0 {
+				lost = append(lost, refs...)
+				continue
+			}
 			t.lacks(d, w, u.Abbr, lacking)
 		case err != nil:
 			t.mu.Lock()
 			t.fatal = err
 			t.mu.Unlock()
-			return err
+			return nil, err
 		case t.stage.Settled != nil:
 			t.stage.Settled(w.ModelAbbr, u.Abbr, s)
 		}
 	}
-	return nil
+	return lost, nil
+}
+
+// mostLost is how often a dataset is gone over again because records lack.
+const mostLost = 2
+
+// lose takes back that the units of a dataset are done: a machine that died
+// took records with it which workers had seen. Workers look again and ask what
+// lacks. It returns the units; none when that was tried often enough.
+func (t *Tracker) lose(d *datasetState, w *Work, dataset string, end End, err *store.IncompleteError) (refs []unitRef) {
+	var events []event.Event
+	t.mu.Lock()
+	if end.Stopped || d.lacked >= min(mostLost, t.stage.Policy.Retries) {
+		t.mu.Unlock()
+		return nil
+	}
+	d.lacked++
+	d.settled = false
+	for _, i := range slices.Sorted(maps.Keys(d.tasks)) {
+		ts := &t.tasks[i]
+		for u := range ts.units {
+			if t.stage.Tasks[i].Units[u].Abbr == dataset {
+				ts.units[u].status.State = task.Pending
+				d.left++
+				refs = append(refs, unitRef{i, u})
+			}
+		}
+		events = append(events, event.Event{
+			Kind: event.TaskRetried, Task: t.stage.Tasks[i].Name, Model: w.ModelAbbr, Dataset: dataset,
+			Attempt: ts.tries + d.lacked + 1, Error: err.Error(), Log: ts.log,
+		})
+	}
+	t.mu.Unlock()
+	for _, e := range events {
+		t.emit(e)
+	}
+	return refs
 }
 
 // lacks makes the tasks of a dataset fail whose workers say that they are done

@@ -221,6 +221,7 @@ var suite = []struct {
 	{"crash", crash},
 	{"crash with progress", crashProgress},
 	{"terminated", terminated},
+	{"records lack", recordsLack},
 	{"no start", noStart},
 	{"hang", hang},
 	{"cancel and resume", cancelResume},
@@ -382,6 +383,34 @@ func terminated(t *testing.T, f Factory) {
 		t.Errorf("%+v", x)
 	}
 	b.same(want)
+}
+
+// Workers say that they are done, but a row is not in the run: it is asked.
+func recordsLack(t *testing.T, f Factory) {
+	want := undisturbed(t, f, dataset("a", 12), dataset("b", 4))
+	b := newBench(t, f, 2)
+	rep := b.do(append(Parts("a", 12, 3, "lose_row", 1, "lose_times", 1), dataset("b", 4))...)
+	for _, x := range rep.Tasks {
+		if x.State != task.Done || x.Failure != nil {
+			t.Errorf("%+v", x)
+		}
+	}
+	if r := b.rec.Of(event.TaskRetried); len(r) != 3 || !strings.Contains(r[0].Error, "11 of 12 rows, row 1 is missing") {
+		t.Errorf("%+v", r)
+	}
+	if n := len(b.rec.Of(event.TaskFailed)); n != 0 || b.asked("a") != 12 {
+		t.Errorf("%d failed, %d rows were asked", n, b.asked("a"))
+	}
+	b.same(want)
+
+	b = newBench(t, f, 1)
+	rep = b.do(dataset("a", 5, "lose_row", 4, "lose_times", 100))
+	if x := rep.Tasks[0]; x.State != task.Failed || x.Failure == nil || !strings.Contains(x.Failure.Message, "4 of 5 rows, row 4 is missing") {
+		t.Errorf("%+v", x)
+	}
+	if r, n := b.rec.Of(event.TaskRetried), b.rec.Of(event.TaskFailed); len(r) != 2 || len(n) != 1 {
+		t.Errorf("%+v %+v", r, n)
+	}
 }
 
 func noStart(t *testing.T, f Factory) {

@@ -189,6 +189,10 @@ func (w *fake) rows(ctx context.Context, u *task.Unit) (st task.UnitStatus, f *t
 			st.Reused++
 			continue
 		}
+		if i == d.Int("lose_row", -1) && w.m.Attempt <= d.Int("lose_times", 0) {
+			st.Done++ // as one that is in a file whose end a crash takes away
+			continue
+		}
 		if asked == d.Int("at", -1) && w.m.Attempt <= d.Int("times", 0) {
 			if f := w.misbehave(ctx, d.Str("how")); f != nil {
 				return st, f
