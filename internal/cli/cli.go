@@ -37,6 +37,8 @@ type app struct {
 	// files resolves positions of diagnostics; set when a config is loaded.
 	files *source.Set
 	cache *pyconf.Cache
+	// bounded says that the memory of the process is bounded while configs load.
+	bounded bool
 }
 
 // args brings the command line into the form that cobra reads: a config or an

@@ -34,9 +34,13 @@ func (a *app) loadOptions(configDir string) pyconf.Options {
 	if a.cache == nil {
 		a.cache = &pyconf.Cache{}
 	}
+	var onLimit func(int64)
+	if a.bounded {
+		onLimit = func(heap int64) { debug.SetMemoryLimit(min(heap+heapSlack, userLimit)) }
+	}
 	return pyconf.Options{
 		Dir: a.env.Cwd, ConfigDir: dir, Catalog: catalog.FS(), Env: a.env.LookupEnv, Files: a.files, Now: a.env.Now, Cache: a.cache,
-		Notes: noteWriter{a},
+		Notes: noteWriter{a}, OnLimit: onLimit,
 	}
 }
 
@@ -50,12 +54,27 @@ func (w noteWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// lateGC is the GC percentage of commands that end when they have loaded: the
+// first collection is at 256 MB.
+const lateGC = 6400
+
+// heapSlack is what a config that is loaded with lateGC may use besides what its
+// limits say: stacks, garbage and the runtime.
+const heapSlack = 48 << 20
+
+// userLimit is GOMEMLIMIT, which is put back when a config is loaded.
+var userLimit = debug.SetMemoryLimit(-1)
+
 // loadExperiment gets the experiment that the command line asks for: a config
 // file, or configs by name.
 func (a *app) loadExperiment(ctx context.Context, f *runFlags, config string) (*spec.Experiment, error) {
-	// Nearly all that loading makes is kept: collecting it early is wasted.
-	defer debug.SetGCPercent(debug.SetGCPercent(1600))
+	// Nearly all that loading makes is kept: collecting it early is wasted. What
+	// a config makes and drops is bounded all the same (loadOptions).
+	defer debug.SetGCPercent(debug.SetGCPercent(lateGC))
+	a.bounded = true
 	cfg, err := a.loadConfig(ctx, f, config)
+	a.bounded = false
+	debug.SetMemoryLimit(userLimit) // what comes now is no longer the config's doing
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (a *app) run(ctx context.Context, f *runFlags, config string) error {
 		ui.Warn("%s", w)
 	}
 	if f.DryRun { // nearly all that is made is kept to the end, which is near
-		defer debug.SetGCPercent(debug.SetGCPercent(1600))
+		defer debug.SetGCPercent(debug.SetGCPercent(lateGC))
 	}
 	exp, err := a.loadExperiment(ctx, f, config)
 	if err != nil {

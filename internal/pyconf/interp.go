@@ -145,7 +145,7 @@ func (in *interp) charge(n int) error {
 	if in.o.MaxMemory <= 0 {
 		return nil
 	}
-	limit := max(min(in.o.MaxMemory+len(in.files)*in.o.perFile, maxMemory), in.o.MaxMemory)
+	limit := in.limit()
 	if h := heapBytes(); h > in.heapBase+uint64(limit) {
 		collect()
 		if h = heapBytes(); h > in.heapBase+uint64(limit) {
@@ -153,6 +153,17 @@ func (in *interp) charge(n int) error {
 		}
 	}
 	return nil
+}
+
+// limit is how many bytes loading may add to the heap.
+func (in *interp) limit() int {
+	return max(min(in.o.MaxMemory+len(in.files)*in.o.perFile, maxMemory), in.o.MaxMemory)
+}
+
+func (in *interp) tellLimit() {
+	if in.o.OnLimit != nil && in.o.MaxMemory > 0 {
+		in.o.OnLimit(int64(in.heapBase) + int64(in.limit()))
+	}
 }
 
 func heapBytes() uint64 {

@@ -23,6 +23,9 @@ func (in *interp) enter(p filePath, text string, from source.Pos) (*module, erro
 		in.files = map[string]bool{}
 	}
 	in.files[p.id()] = true
+	if len(in.files)%64 == 0 {
+		in.tellLimit()
+	}
 	in.textSum += len(text)
 	if in.textSum > in.o.MaxText || in.loads > maxLoads {
 		return nil, &source.Diagnostic{Pos: from, Msg: "config imports too much: the same files over and over?"}

@@ -55,6 +55,11 @@ type Options struct {
 	MaxText   int           // bytes of all files read, each time they are: 64 MB
 	MaxTime   time.Duration // 10 s
 
+	// OnLimit, when not nil, is told up to how many bytes the whole heap may
+	// hold what is in use, at the beginning and as files are read: a program
+	// that collects garbage late can bound it by that. The caller's goroutine.
+	OnLimit func(heap int64)
+
 	perFile int // what each file that was read adds to MaxMemory
 }
 
@@ -153,6 +158,7 @@ func begin(ctx context.Context, path string, o Options) (*interp, *Config) {
 	in.ahead = &ahead{in: in}
 	if o.MaxMemory > 0 {
 		in.heapBase = heapBytes()
+		in.tellLimit()
 	}
 	if o.MaxTime > 0 {
 		in.deadline = o.Now().Add(o.MaxTime)
