@@ -13,7 +13,7 @@ export CGO_CXXFLAGS := -O3
 TAGS    := engine
 DEMO    := outputs/demo
 
-.PHONY: build demo test lint bench compiler nightly
+.PHONY: build demo test lint bench bench-configs compiler nightly
 
 build: compiler
 	@mkdir -p bin
@@ -47,6 +47,10 @@ nightly: compiler
 lint:
 	@test -z "$$(gofmt -l cmd internal catalog)" || { gofmt -l cmd internal catalog; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
+
+# The largest config: all published datasets of OpenCompass for four models.
+bench-configs: build
+	tools/bench-all-datasets.sh $(BIN)
 
 bench: build
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./internal/...
