@@ -110,6 +110,9 @@ func objectFleet(t *testing.T, l *Lab, c *kubetest.Cluster) (f Fleet, args strin
 // The same rounds on a real Kubernetes: its API server is cut off and pods are
 // evicted, too.
 func TestSoakKubernetes(t *testing.T) {
+	if os.Getenv("SEXTANT_CHAOS_ROUNDS") == "" {
+		t.Skip("a round takes half a minute: part of make nightly, or with SEXTANT_CHAOS_ROUNDS")
+	}
 	c := kubetest.Real(t, os.Environ())
 	want, wall := undisturbed(t, Spec{Fleet: Local, Workers: 2, Partition: "dict(type=NumWorkerPartitioner, num_worker=2)"}.Config(), slow)
 	seed := number("SEXTANT_CHAOS_SEED", time.Now().UnixNano()%1e9)
