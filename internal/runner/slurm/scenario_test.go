@@ -258,6 +258,9 @@ func (s *scene) jobs() []string {
 	for _, p := range paths {
 		var a array
 		b, err := os.ReadFile(p)
+		if os.IsNotExist(err) {
+			continue // it has just ended
+		}
 		if err == nil {
 			err = json.Unmarshal(b, &a)
 		}
