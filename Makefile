@@ -33,10 +33,18 @@ compiler:
 demo: build
 	$(BIN) run eval_demo.py -w $(DEMO) --offline
 
+# Packages whose tests start clusters, browsers and many processes come last and
+# one after the other: two at once would starve each other on a small machine.
+ALONE   := /internal/(chaos|cli|mirror|object|report|runner)(/|$$)
+GOTEST  := $(GO) test -tags $(TAGS) -race -shuffle=on -timeout 30m
+
 test: compiler
 	$(GO) vet -tags $(TAGS) ./...
 	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/sextant
-	$(GO) test -tags $(TAGS) -race -shuffle=on -timeout 30m ./...
+	@all=$$($(GO) list -tags $(TAGS) ./...) || exit 1; failed=0; \
+	echo "$(GOTEST) (all but the following)"; $(GOTEST) $$(echo "$$all" | grep -Ev '$(ALONE)') || failed=1; \
+	echo "$(GOTEST) -p 1 (clusters, browser, processes)"; $(GOTEST) -p 1 $$(echo "$$all" | grep -E '$(ALONE)') || failed=1; \
+	exit $$failed
 
 # What takes too long for every change: 50 rounds of a run that is disturbed at
 # random, the whole founding evaluation killed and cut in all ways, four workers
