@@ -113,7 +113,38 @@ Exit codes:
 	root.SetErr(a.env.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.runCmd(), a.workerCmd(), a.listCmd(), a.configCmd(), a.promptCmd(), a.statusCmd(), a.cancelCmd(), a.logsCmd(), a.versionCmd())
+	root.SetHelpCommand(helpCmd())
+	plainUsage(root)
 	return root
+}
+
+// helpCmd is `sextant help`; a word that is no command is a mistake there, too.
+func helpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command", DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of := cmd.Root()
+			for _, word := range args {
+				sub := child(of, word)
+				if sub == nil {
+					return unknownCommand(of, word)
+				}
+				of = sub
+			}
+			return of.Help()
+		},
+	}
+}
+
+// plainUsage makes all usage lines say [options], once.
+func plainUsage(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	if cmd.HasLocalFlags() && !strings.Contains(cmd.Use, "[options]") {
+		cmd.Use += " [options]"
+	}
+	for _, c := range cmd.Commands() {
+		plainUsage(c)
+	}
 }
 
 func exitHelp() string {
