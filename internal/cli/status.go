@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -96,10 +97,12 @@ func (p *progress) add(e event.Event) {
 	}
 	switch e.Kind {
 	case event.RunStarted:
-		p.State, p.Stage, p.Tasks, p.byName = "running", "", nil, map[string]*taskProgress{}
+		p.State, p.Stage = "running", ""
+		p.keep(func(t *taskProgress) bool { return t.State == "done" || t.State == "failed" })
 		return
 	case event.StageStarted:
 		p.Stage = e.Stage
+		p.keep(func(t *taskProgress) bool { return t.State != "failed" || t.Stage != e.Stage })
 		return
 	case event.RunDone:
 		p.State = "finished"
@@ -109,6 +112,9 @@ func (p *progress) add(e event.Event) {
 		return
 	}
 	t := p.byName[e.Task]
+	if t != nil && e.Kind == event.TaskQueued {
+		*t = taskProgress{Task: e.Task, State: "queued", parts: map[string][3]int{}}
+	}
 	if t == nil {
 		t = &taskProgress{Stage: e.Stage, Task: e.Task, State: "queued", parts: map[string][3]int{}}
 		if p.byName == nil {
@@ -142,6 +148,18 @@ func (p *progress) add(e event.Event) {
 			t.Done, t.Total, t.Failed = e.Done, e.Total, e.Failed
 		}
 	}
+}
+
+// keep forgets the tasks of earlier sessions that f does not want: what was
+// done stays, and what failed until its stage is tried again.
+func (p *progress) keep(f func(*taskProgress) bool) {
+	p.Tasks = slices.DeleteFunc(p.Tasks, func(t *taskProgress) bool {
+		if f(t) {
+			return false
+		}
+		delete(p.byName, t.Task)
+		return true
+	})
 }
 
 func (p *progress) text(width int) string {
