@@ -1,6 +1,8 @@
 package pyconf
 
 import (
+	"slices"
+
 	"sextant/internal/py"
 	"sextant/internal/source"
 )
@@ -72,32 +74,52 @@ func configHook(in *interp, v py.Value, depth int) (py.Value, error) {
 	if depth > maxData {
 		return nil, errTooDeep
 	}
-	switch x := v.(type) {
-	case *py.Dict:
+	if x, ok := v.(*py.Dict); ok {
 		if x.Config {
 			return x, nil
 		}
 		return configConvert(in, x, depth, configHook)
-	case *py.List:
-		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
-		var err error
-		for i, it := range x.Items {
-			if l.Items[i], err = configHook(in, it, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return l, in.work(len(x.Items))
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		var err error
-		for i, it := range x.Items {
-			if t.Items[i], err = configHook(in, it, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return t, in.work(len(x.Items))
 	}
-	return v, nil
+	return configItems(in, v, depth, configHook)
+}
+
+// vacant is a list or tuple like v that is still to be filled: to has room for
+// what becomes of each item in from. Any other v is its own copy, without
+// items.
+func vacant(v py.Value) (out py.Value, from, to []py.Value) {
+	switch x := v.(type) {
+	case *py.List:
+		to = make([]py.Value, len(x.Items))
+		return &py.List{At: x.At, Pos: slices.Clone(x.Pos), Items: to}, x.Items, to
+	case *py.Tuple:
+		to = make([]py.Value, len(x.Items))
+		return &py.Tuple{At: x.At, Pos: x.Pos, Items: to}, x.Items, to
+	}
+	return v, nil, nil
+}
+
+// mapItems is a list or tuple of f of each item of v, or v when it is neither.
+func mapItems(v py.Value, f func(py.Value) py.Value) py.Value {
+	out, from, to := vacant(v)
+	for i, it := range from {
+		to[i] = f(it)
+	}
+	return out
+}
+
+// configItems is mapItems for what may fail and counts.
+func configItems(in *interp, v py.Value, depth int, f func(*interp, py.Value, int) (py.Value, error)) (py.Value, error) {
+	if !isContainer(v) {
+		return v, nil
+	}
+	out, from, to := vacant(v)
+	var err error
+	for i, it := range from {
+		if to[i], err = f(in, it, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return out, in.work(len(from))
 }
 
 // work accounts for copying n items.
@@ -129,35 +151,13 @@ func toConfig(in *interp, v py.Value, depth int) (py.Value, error) {
 	if depth > maxData {
 		return nil, errTooDeep
 	}
-	switch x := v.(type) {
-	case *py.Dict:
+	if x, ok := v.(*py.Dict); ok {
 		if src, conv := x.Deferred(); src != nil && conv == in.conv {
 			return py.Defer(src, in.conv), in.work(1)
 		}
 		return configConvert(in, x, depth, toConfig)
-	case *py.List:
-		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		if x.Pos != nil {
-			l.Pos = append([]source.Pos(nil), x.Pos...)
-		}
-		var err error
-		for i, it := range x.Items {
-			if l.Items[i], err = toConfig(in, it, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return l, in.work(len(x.Items))
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		var err error
-		for i, it := range x.Items {
-			if t.Items[i], err = toConfig(in, it, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return t, in.work(len(x.Items))
 	}
-	return v, nil
+	return configItems(in, v, depth, toConfig)
 }
 
 // configCopy is ConfigDict.copy: nested ConfigDicts are shared, lists copied.
@@ -170,23 +170,7 @@ func configCopy(x *py.Dict) *py.Dict {
 	return c
 }
 
-func rebuildLists(v py.Value) py.Value {
-	switch x := v.(type) {
-	case *py.List:
-		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			l.Items[i] = rebuildLists(it)
-		}
-		return l
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			t.Items[i] = rebuildLists(it)
-		}
-		return t
-	}
-	return v
-}
+func rebuildLists(v py.Value) py.Value { return mapItems(v, rebuildLists) }
 
 // configUpdate is ConfigDict.update: dicts on both sides are merged.
 func configUpdate(in *interp, d, o *py.Dict) error {
@@ -247,29 +231,23 @@ func (c *deepCopier) copy(v py.Value, depth int) (py.Value, error) {
 	}
 	var err error
 	switch x := v.(type) {
-	case *py.List:
-		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
-		c.seen[x] = l
-		for i, it := range x.Items {
-			if l.Items[i], err = c.copy(it, depth+1); err != nil {
-				return nil, err
-			}
+	case *py.List, *py.Tuple:
+		out, from, to := vacant(x)
+		_, same := x.(*py.Tuple) // a tuple of what is its own copy is its own copy too
+		if !same {
+			c.seen[x] = out
 		}
-		return l, c.in.work(len(x.Items))
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		same := true
-		for i, it := range x.Items {
-			if t.Items[i], err = c.copy(it, depth+1); err != nil {
+		for i, it := range from {
+			if to[i], err = c.copy(it, depth+1); err != nil {
 				return nil, err
 			}
-			same = same && identical(t.Items[i], it)
+			same = same && identical(to[i], it)
 		}
 		if same {
-			t = x
+			out = x
 		}
-		c.seen[x] = t
-		return t, c.in.work(len(x.Items))
+		c.seen[x] = out
+		return out, c.in.work(len(from))
 	case *py.Dict:
 		d := &py.Dict{At: x.At, Config: x.Config}
 		c.seen[x] = d
@@ -345,25 +323,14 @@ func deferPlain(v py.Value) py.Value {
 			x = src
 		}
 		return py.Defer(x, plainConv)
-	case *py.List:
-		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			l.Items[i] = deferPlain(it)
-		}
-		return l
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			t.Items[i] = deferPlain(it)
-		}
-		return t
 	case *Lazy:
 		return x.Path()
 	}
-	return v
+	return mapItems(v, deferPlain)
 }
 
-// plain is ConfigDict.to_dict: plain dicts, lazy references as text.
+// plain is ConfigDict.to_dict: plain dicts, lazy references as text. Unlike
+// those of deferPlain its dicts are made now, since v may change afterwards.
 func plain(v py.Value) py.Value {
 	switch x := v.(type) {
 	case *py.Dict:
@@ -374,20 +341,8 @@ func plain(v py.Value) py.Value {
 			es[i].Val = plain(es[i].Val)
 		}
 		return c
-	case *py.List:
-		l := &py.List{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			l.Items[i] = plain(it)
-		}
-		return l
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			t.Items[i] = plain(it)
-		}
-		return t
 	case *Lazy:
 		return x.Path()
 	}
-	return v
+	return mapItems(v, plain)
 }

@@ -9,7 +9,6 @@ import (
 
 	"sextant/internal/py"
 	"sextant/internal/pyconf/syntax"
-	"sextant/internal/source"
 )
 
 // Dump writes data as a config file that loads to the same data, here and in
@@ -71,29 +70,17 @@ func init() {
 }
 
 func deferSorted(v py.Value) py.Value {
-	switch x := v.(type) {
-	case *py.Dict:
-		if src, conv := x.Deferred(); src != nil && (conv == plainConv || conv == plainSortConv) {
-			return py.Defer(src, plainSortConv)
-		}
-		if x.Config {
-			return py.Defer(x, sortConfigConv)
-		}
-		return py.Defer(x, sortConv)
-	case *py.List:
-		l := &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			l.Items[i] = deferSorted(it)
-		}
-		return l
-	case *py.Tuple:
-		t := &py.Tuple{At: x.At, Pos: x.Pos, Items: make([]py.Value, len(x.Items))}
-		for i, it := range x.Items {
-			t.Items[i] = deferSorted(it)
-		}
-		return t
+	x, ok := v.(*py.Dict)
+	if !ok {
+		return mapItems(v, deferSorted)
 	}
-	return v
+	if src, conv := x.Deferred(); src != nil && (conv == plainConv || conv == plainSortConv) {
+		return py.Defer(src, plainSortConv)
+	}
+	if x.Config {
+		return py.Defer(x, sortConfigConv)
+	}
+	return py.Defer(x, sortConv)
 }
 
 // sortedEntries is the entries of d by the text of their keys.

@@ -28,16 +28,7 @@ func (in *interp) makeConv() *py.Conversion {
 			}
 		}
 	}}
-	var val func(v py.Value) py.Value
-	seq := func(items []py.Value) []py.Value {
-		out := make([]py.Value, len(items))
-		for i, it := range items {
-			out[i] = val(it)
-		}
-		in.charged += 48 + 32*len(items)
-		return out
-	}
-	val = func(v py.Value) py.Value {
+	c.Val = func(v py.Value) py.Value {
 		switch x := v.(type) {
 		case *py.Dict:
 			if src, conv := x.Deferred(); src != nil && conv == c {
@@ -45,13 +36,12 @@ func (in *interp) makeConv() *py.Conversion {
 			}
 			return py.Defer(x, c)
 		case *py.List:
-			return &py.List{At: x.At, Pos: append([]source.Pos(nil), x.Pos...), Items: seq(x.Items)}
+			in.charged += 48 + 32*len(x.Items)
 		case *py.Tuple:
-			return &py.Tuple{At: x.At, Pos: x.Pos, Items: seq(x.Items)}
+			in.charged += 48 + 32*len(x.Items)
 		}
-		return v
+		return mapItems(v, c.Val)
 	}
-	c.Val = val
 	return c
 }
 
