@@ -3,9 +3,11 @@ package report
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +47,7 @@ func openPage(t *testing.T, r Report) *browser {
 		t.Fatal(err)
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
-	ctx, stop := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(stop)
 	actx, stop1 := chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(stop1)
@@ -77,6 +79,7 @@ func openPage(t *testing.T, r Report) *browser {
 		}
 	}()
 	br.do(t, chromedp.Navigate("file://"+file))
+	br.wait(t, `window.innerWidth === 1360`)
 	return br
 }
 
@@ -96,14 +99,74 @@ func eval[T any](t *testing.T, b *browser, js string) T {
 	return v
 }
 
-// wait polls until a condition holds in the page.
+// patience is how long a test waits for something that surely comes.
+const patience = time.Minute
+
+// wait polls until a condition holds in the page and the page is at rest: it
+// shows what its address says, so nothing is about to be drawn anew.
 func (b *browser) wait(t *testing.T, cond string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(b.ctx, 10*time.Second)
-	defer stop()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+cond+")")); err != nil {
-		t.Fatalf("waiting for %s: %v; the page says %q, the console %q", cond, err, eval[string](t, b, "document.body.innerText.slice(0, 600)"), b.console)
+	cond = "document.documentElement.dataset.shown === location.hash && !!(" + cond + ")"
+	if _, err := poll[bool](b, "() => "+cond); err != nil {
+		t.Fatalf("waiting for %s: %v; the page says %q, the console %q", cond, err, eval[string](t, b, "document.body.innerText.slice(0, 600)"), b.said())
 	}
+}
+
+// poll calls a function of the page until what it returns is true.
+func poll[T any](b *browser, function string, args ...any) (T, error) {
+	ctx, stop := context.WithTimeout(b.ctx, patience)
+	defer stop()
+	return chromedp.Run(ctx, chromedp.PollFunction[T](function, chromedp.WithPollingTimeout(0), chromedp.WithPollingArgs(args...)))
+}
+
+// aim is called for every frame until the page is at rest and the first element
+// of a selector is enabled, visible and where it was a frame before, so that a
+// press on its middle hits it or something within. It then says where that is,
+// and has the page note what the next click hits.
+const aim = `(sel) => {
+	const html = document.documentElement, e = document.querySelector(sel), last = window.aimed;
+	const box = e && e.getClientRects()[0], now = window.aimed = box && {e, x: box.x + box.width / 2, y: box.y + box.height / 2};
+	if (!now || html.dataset.shown !== location.hash || e.disabled || getComputedStyle(e).visibility !== "visible") return null;
+	const hit = document.elementFromPoint(now.x, now.y);
+	if (!hit || !e.contains(hit)) {
+		e.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
+		return null;
+	}
+	if (!last || last.e !== e || last.x !== now.x || last.y !== now.y) return null;
+	window.aimed = null;
+	window.clicked = "";
+	document.addEventListener("click", (c) => {
+		window.clicked = !c.isTrusted ? "a program" : e.contains(c.target) ? "hit" : c.target.outerHTML.slice(0, 200);
+	}, {capture: true, once: true});
+	return {x: now.x, y: now.y};
+}`
+
+// click presses and releases the mouse on the first element of a CSS selector,
+// once, and fails if that was not a click on this element.
+func (b *browser) click(t *testing.T, sel string) {
+	t.Helper()
+	at, err := poll[struct{ X, Y float64 }](b, aim, sel)
+	if err != nil {
+		t.Fatalf("waiting for %s: %v; the page says %q, the console %q", sel, err, eval[string](t, b, "document.body.innerText.slice(0, 600)"), b.said())
+	}
+	b.do(t, chromedp.MouseClickXY(at.X, at.Y))
+	hit, err := poll[string](b, "() => window.clicked")
+	if err != nil {
+		t.Fatalf("no click came of a press on %s: %v", sel, err)
+	}
+	if hit != "hit" {
+		t.Fatalf("the click on %s hit %s", sel, hit)
+	}
+}
+
+// search types words into the search field and waits until they are in the
+// address and the page shows what that says.
+func (b *browser) search(t *testing.T, words string) {
+	t.Helper()
+	b.click(t, "input[type=search]")
+	b.wait(t, `document.activeElement.type === "search"`)
+	b.do(t, chromedp.KeyEvent(words))
+	b.wait(t, fmt.Sprintf(`new URLSearchParams(location.hash.split("?")[1]).get("q") === %q`, words))
 }
 
 // shot keeps a picture where SEXTANT_REPORT_DIR says.
@@ -122,33 +185,54 @@ func (b *browser) shot(t *testing.T, name string) {
 	}
 }
 
-// quiet fails if the page asked for anything or complained.
-func (b *browser) quiet(t *testing.T) {
-	t.Helper()
+// said returns the console so far.
+func (b *browser) said() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return slices.Clone(b.console)
+}
+
+// quiet fails if the page asked for anything or complained. It then leaves the
+// page: a message and a request of the test's own come last, and when they have
+// been told, nothing before them is still on its way.
+func (b *browser) quiet(t *testing.T) {
+	t.Helper()
+	last := filepath.Join(t.TempDir(), "last.html")
+	if err := os.WriteFile(last, []byte("<!DOCTYPE html><title>last</title>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	last = "file://" + last
+	b.do(t, chromedp.Evaluate[chromedp.Void](`console.log("`+last+`")`), chromedp.Navigate(last))
+	told := func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return slices.Contains(b.requests, last) && slices.Contains(b.console, last)
+	}
+	for start := time.Now(); !told(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > patience {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			t.Fatalf("the last request or message was not told: %q, %q", b.requests, b.console)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var pages []string
 	for _, u := range b.requests {
-		if !strings.HasPrefix(u, "file:///") && !strings.HasPrefix(u, "data:") {
+		switch {
+		case strings.HasPrefix(u, "file:///"):
+			pages = append(pages, u)
+		case !strings.HasPrefix(u, "data:"):
 			t.Errorf("the page asked for %s", u)
 		}
 	}
-	pages := 0
-	for _, u := range b.requests {
-		if strings.HasPrefix(u, "file:///") {
-			pages++
-		}
+	if len(pages) != 2 || pages[1] != last {
+		t.Errorf("%d files read, want the page alone and the last: %q", len(pages), b.requests)
 	}
-	if pages != 1 {
-		t.Errorf("%d files read, want the page alone: %q", pages, b.requests)
-	}
-	if len(b.console) > 0 {
-		t.Errorf("the console says %q", b.console)
+	if len(b.console) != 1 {
+		t.Errorf("the console says %q, want the last message alone", b.console)
 	}
 }
-
-// click takes a CSS selector. A plain string would search the texts too, the
-// page's own program among them.
-func click(sel string) chromedp.Action[chromedp.Void] { return chromedp.Click(chromedp.CSS(sel)) }
 
 const listed = `document.querySelector("#samples .pager span").textContent`
 
@@ -156,12 +240,12 @@ func TestBrowser(t *testing.T) {
 	b := openPage(t, seedReport(t))
 	b.wait(t, `document.querySelectorAll("table.scores .val").length >= 4`)
 	b.shot(t, "1_overview_light")
-	b.do(t, click("#theme"))
+	b.click(t, "#theme")
 	b.shot(t, "2_overview_dark")
-	b.do(t, click("#theme"))
+	b.click(t, "#theme")
 
 	// from a score to its samples
-	b.do(t, click("table.scores a.cell"))
+	b.click(t, "table.scores a.cell")
 	b.wait(t, `document.querySelector("#samples .list")`)
 	if got := eval[string](t, b, listed); got != "1–50 of 1,954" {
 		t.Errorf("all samples: %q", got)
@@ -173,19 +257,21 @@ func TestBrowser(t *testing.T) {
 	}
 
 	// filter, next page, next sample by key
-	b.do(t, click(`button[data-show="wrong"]`))
+	b.click(t, `button[data-show="wrong"]`)
 	b.wait(t, listed+`.endsWith("of 1,205")`)
 	if got := eval[int](t, b, `document.querySelectorAll('.list .dot:not(.bg-wrong)').length`); got != 0 {
 		t.Errorf("%d samples in the list of wrong ones are not", got)
 	}
-	b.do(t, click(`.pager button:last-child`))
+	b.click(t, `.pager button:last-child`)
 	b.wait(t, listed+` === "51–100 of 1,205"`)
 	before := eval[string](t, b, `document.querySelector(".detail strong").textContent`)
 	b.do(t, chromedp.KeyEvent("j"))
 	b.wait(t, `document.querySelector(".detail strong").textContent !== "`+before+`"`)
 
 	// search; the words come from one question
-	b.do(t, click(`button[data-show="all"]`), chromedp.SendKeys(chromedp.CSS(`input[type=search]`), "Riley's attacks"))
+	b.click(t, `button[data-show="all"]`)
+	b.wait(t, listed+`.endsWith("of 1,954")`)
+	b.search(t, "Riley's attacks")
 	b.wait(t, listed+`.endsWith("of 3") || `+listed+`.endsWith("of 1") || `+listed+`.endsWith("of 2")`)
 	b.wait(t, `document.activeElement.type === "search" && document.activeElement.value === "Riley's attacks"`)
 	b.shot(t, "4_search")
@@ -193,7 +279,9 @@ func TestBrowser(t *testing.T) {
 	// the address alone leads to a sample, and the matrix to its samples
 	b.do(t, chromedp.Evaluate[chromedp.Void](`location.hash = "#samples?d=winogrande&m=opt-demo&show=right&i=1"`))
 	b.wait(t, `document.querySelector(".detail strong") && document.querySelector(".detail strong").textContent === "Sample 1"`)
-	b.do(t, click("summary"), click(".matrix td:not(.hit) a"))
+	b.click(t, "summary")
+	b.wait(t, `document.querySelector("summary").parentElement.open`)
+	b.click(t, ".matrix td:not(.hit) a")
 	b.wait(t, `document.querySelector(".tools button[aria-pressed=true]:last-of-type")`)
 	b.shot(t, "5_matrix")
 
@@ -204,9 +292,11 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("note on samples left out: %q", got)
 	}
 	b.shot(t, "6_chat")
-	b.do(t, click("#theme"))
+	b.click(t, "#theme")
 	b.shot(t, "7_chat_dark")
-	b.do(t, click("#theme"), chromedp.EmulateViewport(420, 900))
+	b.click(t, "#theme")
+	b.do(t, chromedp.EmulateViewport(420, 900))
+	b.wait(t, `window.innerWidth === 420`)
 	b.shot(t, "8_narrow_samples")
 	b.do(t, chromedp.KeyEvent("\x1b"))
 	b.wait(t, `!document.getElementById("overview").hidden`)
@@ -219,7 +309,7 @@ func TestBrowser(t *testing.T) {
 
 func TestBrowserHostile(t *testing.T) {
 	b := openPage(t, evilReport())
-	b.do(t, click("table.scores a.cell"))
+	b.click(t, "table.scores a.cell")
 	b.wait(t, `document.querySelector("#samples pre")`)
 	if eval[bool](t, b, `!!window.hacked`) {
 		t.Error("foreign text was run")
@@ -251,11 +341,11 @@ func TestBrowserLarge(t *testing.T) {
 	})
 	b := openPage(t, r)
 	start := time.Now()
-	b.do(t, click("table.scores a.cell"))
+	b.click(t, "table.scores a.cell")
 	b.wait(t, `document.querySelector("#samples .list")`)
 	opened := time.Since(start)
 	start = time.Now()
-	b.do(t, chromedp.SendKeys(chromedp.CSS(`input[type=search]`), "barbecue"))
+	b.search(t, "barbecue")
 	b.wait(t, `!`+listed+`.endsWith("of 20,000")`)
 	t.Logf("opened in %v, searched in %v", opened.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
 	b.quiet(t)

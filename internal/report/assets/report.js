@@ -82,21 +82,29 @@
     }
     return "#samples?" + q;
   }
+  // words typed into the search that are not in the address yet
+  let typed = null, timer = 0;
+  function forgetTyped() { clearTimeout(timer); typed = null; }
   function go(change, replace) {
-    const a = address({ ...route(), ...change });
+    const a = address({ ...route(), ...(typed == null ? {} : { q: typed }), ...change });
+    forgetTyped();
     if (a === location.hash) return;
     if (replace) { history.replaceState(null, "", a); render(); } else location.hash = a;
   }
 
+  // data-shown of the root element says which address the page shows; it
+  // differs from location.hash while something is unpacked or drawn.
+  const shown = (hash) => { document.documentElement.dataset.shown = hash; };
   let drawing = 0, drawnRun = null;
   async function render() {
-    const turn = ++drawing, r = route(), box = $("samples");
+    const turn = ++drawing, hash = location.hash, r = route(), box = $("samples");
     const run = r.d != null && runs.find((x) => x.d === r.d && (r.m == null || x.m === r.m));
     $("overview").hidden = !!run;
     box.hidden = !run;
     $("crumb").textContent = run ? "/ " + run.d : "";
     document.title = (run ? run.d + " · " : "") + title;
-    if (!run) { drawnRun = null; return; }
+    if (drawnRun !== (run || null)) forgetTyped(); // they were meant for other samples
+    if (!run) { drawnRun = null; shown(hash); return; }
     if (drawnRun !== run) {
       drawnRun = run;
       window.scrollTo(0, 0);
@@ -107,11 +115,14 @@
       if (typeof DecompressionStream === "undefined") throw new Error("this browser is too old to unpack the samples (it lacks DecompressionStream)");
       samples = await load(run);
     } catch (err) {
+      if (turn !== drawing) return;
       box.replaceChildren(el("p", { class: "notes", role: "alert" }, "The samples cannot be shown: " + err.message));
+      shown(hash);
       return;
     }
     if (turn !== drawing) return; // something else was asked for meanwhile
     draw(box, run, samples, r);
+    shown(hash);
   }
 
   function draw(box, run, samples, r) {
@@ -226,14 +237,14 @@
         el("p", {}, "Rows: the key. Columns: what the model answered. Follow a number to see those samples.")));
   }
 
-  let timer = 0;
   function tools(r, counts, total) {
     const choose = (v, t, n) => el("button", { type: "button", "aria-pressed": String(r.show === v), "data-show": v, "data-key": "show-" + v, onclick: () => go({ show: v, page: 0, i: null }) },
       v === "all" ? null : el("span", { class: "dot bg-" + v }), t, el("span", { class: "n" }, num.format(n)));
     const input = el("input", { type: "search", placeholder: "Search prompts and answers", "aria-label": "Search prompts and answers", value: r.q });
     input.addEventListener("input", () => {
       clearTimeout(timer);
-      timer = setTimeout(() => go({ q: input.value, page: 0, i: null }, true), 140);
+      typed = input.value;
+      timer = setTimeout(() => go({ page: 0, i: null }, true), 140);
     });
     return el("div", { class: "tools", role: "toolbar", "aria-label": "Filter" }, choose("all", "All", total),
       VERDICTS.filter(([v]) => counts[v]).map(([v, t]) => choose(v, t, counts[v])),
