@@ -119,9 +119,12 @@ func (r *Run) Acquire(ctx context.Context, opts LeaseOptions) (*Lease, error) {
 				continue // somebody was faster
 			}
 		}
+		if err := r.fs.MkdirAll(r.Path("state", "tmp"), 0o777); err != nil {
+			return nil, notWritable(r.dir, err)
+		}
 		ok, err := l.take()
 		if err != nil {
-			return nil, err
+			return nil, notWritable(r.dir, err)
 		}
 		if ok {
 			break
@@ -212,6 +215,9 @@ func (r *Run) evict(old *holder) (bool, error) {
 	if err := r.fs.MkdirAll(r.Path("state", "tmp"), 0o777); err != nil {
 		return false, notWritable(r.dir, err)
 	}
+	if now, err := r.readHolder(); err == nil && (now == nil || now.ID != old.ID) {
+		return false, nil // seen before it is moved away; what comes now is put back
+	}
 	grave := r.tempName("coordinator")
 	if err := r.fs.Rename(r.leasePath(), grave); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -229,16 +235,14 @@ func (r *Run) evict(old *holder) (bool, error) {
 	return mine, nil
 }
 
-// take writes the file if there is none.
+// take writes the file if there is none. The caller holds l.mu (or is still
+// alone).
 func (l *Lease) take() (bool, error) {
 	r := l.run
-	if err := r.fs.MkdirAll(r.Path("state", "tmp"), 0o777); err != nil {
-		return false, notWritable(r.dir, err)
-	}
 	name := r.tempName("lease")
 	f, err := r.fs.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
 	if err != nil {
-		return false, notWritable(r.dir, err)
+		return false, err
 	}
 	fail := func(err error) (bool, error) {
 		f.Close()
@@ -246,7 +250,7 @@ func (l *Lease) take() (bool, error) {
 		if errors.Is(err, fs.ErrExist) {
 			return false, nil
 		}
-		return false, notWritable(r.dir, err)
+		return false, err
 	}
 	if _, err := f.WriteAt(l.me.encode(), 0); err != nil {
 		return fail(err)
@@ -258,6 +262,9 @@ func (l *Lease) take() (bool, error) {
 		return fail(err)
 	}
 	_ = r.fs.Remove(name) // CleanTemp does it otherwise
+	if l.f != nil {
+		l.f.Close() // only overwritten in place
+	}
 	l.f = f
 	return true, nil
 }
@@ -283,12 +290,22 @@ func (l *Lease) beat() {
 		case <-t.C:
 		}
 		now, err := l.run.readHolder()
-		if err == nil && (now == nil || now.ID != l.me.ID) {
+		if err == nil && now != nil && now.ID != l.me.ID {
 			l.cancel(ErrLeaseLost)
 			return
 		}
 		// An error is the file system's; the next beat may pass.
 		l.mu.Lock()
+		if err == nil && now == nil {
+			// Somebody who came for a dead coordinator's place moved this file
+			// away and is putting it back, or died before that. Whose it is then
+			// is seen at the next beat. Without its folder the run is gone.
+			if _, err := l.take(); errors.Is(err, fs.ErrNotExist) {
+				l.mu.Unlock()
+				l.cancel(ErrLeaseLost)
+				return
+			}
+		}
 		l.me.Beat++
 		if _, err := l.f.WriteAt(l.me.encode(), 0); err == nil {
 			_ = l.f.Sync()

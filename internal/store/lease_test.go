@@ -11,12 +11,30 @@ import (
 	"time"
 )
 
-// elsewhere makes a coordinator look as if it ran on another machine.
+// elsewhere makes a coordinator look as if it ran on another machine. It watches
+// for so long that one that lives shows a beat, however slow the machine is.
 func elsewhere(name string) LeaseOptions {
 	return LeaseOptions{
-		Interval: 5 * time.Millisecond, Watch: 200 * time.Millisecond,
+		Interval: 5 * time.Millisecond, Watch: 10 * time.Minute,
 		probe: func() (string, string) { return name, "1" },
 		alive: func(int) (string, bool) { return "", false },
+	}
+}
+
+// impatient is elsewhere for one whose predecessor is dead for certain.
+func impatient(name string) LeaseOptions {
+	o := elsewhere(name)
+	o.Watch = 60 * time.Millisecond
+	return o
+}
+
+// eventually waits for what is certain to come.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for begin := time.Now(); !holds(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("%s: not within a minute", what)
+		}
 	}
 }
 
@@ -44,7 +62,7 @@ func TestLeaseElsewhere(t *testing.T) {
 		t.Fatalf("a second coordinator: %v", err)
 	}
 	a.freeze()
-	b, err := r.Acquire(context.Background(), elsewhere("b"))
+	b, err := r.Acquire(context.Background(), impatient("b"))
 	if err != nil {
 		t.Fatalf("after the first died: %v", err)
 	}
@@ -123,12 +141,43 @@ func TestLeaseHere(t *testing.T) {
 	b.Release()
 	// a file that a dying machine left empty
 	os.WriteFile(r.leasePath(), nil, 0o666)
-	o := elsewhere("x")
-	c, err := r.Acquire(context.Background(), o)
+	c, err := r.Acquire(context.Background(), impatient("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Release()
+}
+
+// A file that is moved away, as by one who takes it for a dead coordinator's,
+// and put back or not, loses nobody a run; a run whose folder is gone is lost.
+func TestLeaseMovedAway(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	a, err := r.Acquire(context.Background(), elsewhere("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	for range 3 {
+		if err := os.Remove(r.leasePath()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the file is there again", func() bool { h, err := r.readHolder(); return err == nil && h != nil })
+		h, err := r.readHolder()
+		if err != nil || h == nil || h.ID != a.me.ID {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		eventually(t, "it beats", func() bool { now, err := r.readHolder(); return err == nil && now != nil && now.Beat > h.Beat })
+	}
+	if err := a.Context().Err(); err != nil {
+		t.Fatal(err)
+	}
+	// while the beat goes on, in a folder that is being removed, too
+	eventually(t, "the folder is gone", func() bool { return os.RemoveAll(r.Dir()) == nil })
+	<-a.Context().Done()
+	if !errors.Is(context.Cause(a.Context()), ErrLeaseLost) {
+		t.Fatal(context.Cause(a.Context()))
+	}
 }
 
 // Many want a dead coordinator's run at the same time: one gets it.
@@ -148,9 +197,7 @@ func TestLeaseRace(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				o := elsewhere(string(rune('a' + i)))
-				o.Watch = 60 * time.Millisecond
-				l, err := r.Acquire(context.Background(), o)
+				l, err := r.Acquire(context.Background(), impatient(string(rune('a'+i))))
 				var held *HeldError
 				if err != nil && !errors.As(err, &held) {
 					t.Error(err)
@@ -163,15 +210,26 @@ func TestLeaseRace(t *testing.T) {
 			}()
 		}
 		wg.Wait()
+		// One that another took for dead, because it showed no beat for so short
+		// a watch, learns of it at its next beat.
 		living := 0
-		for _, l := range got {
-			time.Sleep(2 * l.opts.Interval)
-			if l.Context().Err() == nil {
-				living++
+		eventually(t, "all but one of the coordinators know that they are not it", func() bool {
+			living = 0
+			for _, l := range got {
+				if l.Context().Err() == nil {
+					living++
+				}
 			}
+			return living <= 1
+		})
+		h, err := r.readHolder()
+		if living != 1 || err != nil || h == nil {
+			t.Fatalf("%d coordinators, %d of them living; %+v, %v", len(got), living, h, err)
 		}
-		if living != 1 {
-			t.Fatalf("%d coordinators, %d of them living", len(got), living)
+		for _, l := range got {
+			if (l.Context().Err() == nil) != (h.ID == l.me.ID) {
+				t.Fatalf("%s has the run, %s says %v", h.ID, l.me.ID, context.Cause(l.Context()))
+			}
 		}
 		for _, l := range got {
 			l.Release()
