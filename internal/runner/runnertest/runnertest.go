@@ -86,10 +86,21 @@ func (r *Recorder) Of(k event.Kind) []event.Event {
 	return out
 }
 
-// Wait waits until cond holds.
+// all returns every event.
+func (r *Recorder) all() []event.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]event.Event(nil), r.events...)
+}
+
+// patience is how long a test waits for what must happen: far longer than it
+// takes, because machines that run tests stand still now and then.
+const patience = 2 * time.Minute
+
+// Wait waits until cond holds. After two minutes the test has failed.
 func (r *Recorder) Wait(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for !cond() {
 		select {
 		case <-r.notify:
@@ -112,6 +123,11 @@ type bench struct {
 
 func newBench(t *testing.T, f Factory, workers int) *bench {
 	t.Helper()
+	return newBenchLost(t, f, workers, patience) // a worker that only starts slowly is not lost
+}
+
+func newBenchLost(t *testing.T, f Factory, workers int, lostAfter time.Duration) *bench {
+	t.Helper()
 	run, err := store.Create(t.TempDir(), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +136,7 @@ func newBench(t *testing.T, f Factory, workers int) *bench {
 	b := &bench{t: t, run: run, rec: NewRecorder()}
 	b.r = f(t, Setup{
 		Workers: workers, Command: []string{os.Args[0]}, Environ: append(os.Environ(), WorkerVar+"=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"),
-		LostAfter: 1500 * time.Millisecond, Grace: 300 * time.Millisecond,
+		LostAfter: lostAfter, Grace: 300 * time.Millisecond,
 	})
 	b.stage = &runner.Stage{Name: task.Infer, Run: run, Epoch: 1, Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}}
 	return b
@@ -426,7 +442,7 @@ func noStart(t *testing.T, f Factory) {
 
 func hang(t *testing.T, f Factory) {
 	want := undisturbed(t, f, dataset("a", 10))
-	b := newBench(t, f, 1)
+	b := newBenchLost(t, f, 1, 10*time.Second) // 100 beats
 	rep := b.do(dataset("a", 10, "times", 1, "at", 3, "how", "hang"))
 	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 1 {
 		t.Errorf("%+v", x)
@@ -444,7 +460,7 @@ func cancelResume(t *testing.T, f Factory) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("second Ctrl-C")
 	go func() {
-		b.rec.Wait(t, "half of the samples", func() bool { return b.asked("a") >= 5 })
+		b.rec.Wait(t, "half of the samples", func() bool { return b.misbehaves("a") })
 		cancel(why)
 	}()
 	begin := time.Now()
@@ -452,8 +468,8 @@ func cancelResume(t *testing.T, f Factory) {
 	if !errors.Is(err, why) {
 		t.Errorf("error %v", err)
 	}
-	if time.Since(begin) > 20*time.Second {
-		t.Error("did not stop")
+	if took := time.Since(begin); took > time.Minute { // that worker never ends
+		t.Errorf("stopped after %v", took)
 	}
 	if x := rep.Tasks[0]; x.State != task.Stopped || x.Failure != nil {
 		t.Errorf("%+v", x)
@@ -473,7 +489,7 @@ func drainResume(t *testing.T, f Factory) {
 	drain := make(chan struct{})
 	b.stage.Drain = drain
 	go func() {
-		b.rec.Wait(t, "half of the samples", func() bool { return b.asked("a") >= 5 })
+		b.rec.Wait(t, "half of the samples", func() bool { return b.misbehaves("a") })
 		close(drain)
 	}()
 	rep, err := b.r.Run(context.Background(), b.stage, b.rec)
@@ -501,6 +517,13 @@ func (b *bench) asked(dataset string) int {
 	return strings.Count(string(c), "\n")
 }
 
+// misbehaves reports whether a worker on the dataset has begun to misbehave:
+// what it did before is kept, and it does nothing else any more.
+func (b *bench) misbehaves(dataset string) bool {
+	_, err := os.Stat(misbehavesPath(b.run.Dir(), dataset))
+	return err == nil
+}
+
 // A worker gets its secrets, and no file of the run holds them.
 func secrets(t *testing.T, f Factory) {
 	b := newBench(t, f, 1)
@@ -508,7 +531,7 @@ func secrets(t *testing.T, f Factory) {
 	if rep.Tasks[0].State != task.Done {
 		t.Errorf("%+v", rep)
 	}
-	for _, e := range b.rec.events {
+	for _, e := range b.rec.all() {
 		if strings.Contains(fmt.Sprint(e), "sk-very-secret") {
 			t.Errorf("an event tells the secret: %+v", e)
 		}

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
+	"testing"
 	"time"
 
 	"sextant/internal/event"
@@ -35,6 +37,9 @@ const beat = 100 * time.Millisecond
 //	how, at, times
 //	          misbehave, after that many rows asked by this attempt, in that
 //	          many attempts
+//	hold      the answers to that many rows of a part come at once, the next one
+//	          waits until Release lets it come, or until the worker is told to
+//	          stop
 func worker(path string) int {
 	if _, _, ok := mirror.ParseRef(path); !ok {
 		m, err := task.ReadManifest(path, os.Getenv)
@@ -194,12 +199,13 @@ func (w *fake) rows(ctx context.Context, u *task.Unit) (st task.UnitStatus, f *t
 			continue
 		}
 		if asked == d.Int("at", -1) && w.m.Attempt <= d.Int("times", 0) {
-			if f := w.misbehave(ctx, d.Str("how")); f != nil {
+			if f := w.misbehave(ctx, u, d.Str("how")); f != nil {
 				return st, f
 			}
 		}
 		asked++
 		note(w.origin, u.Abbr, i)
+		w.hold(ctx, u, asked)
 		time.Sleep(time.Duration(d.Int("pause_ms", 0)) * time.Millisecond)
 		r := infer.Record{Index: i, ID: id, State: infer.OK, Data: py.DictOf("origin_prompt", fmt.Sprint("q", i), "prediction", fmt.Sprint("a", i))}
 		if i == d.Int("fail_row", -1) {
@@ -216,9 +222,14 @@ func (w *fake) rows(ctx context.Context, u *task.Unit) (st task.UnitStatus, f *t
 }
 
 // misbehave does what it is told to, with one question in flight.
-func (w *fake) misbehave(ctx context.Context, how string) *task.Failure {
+func (w *fake) misbehave(ctx context.Context, u *task.Unit, how string) *task.Failure {
 	if w.flush != nil {
 		w.flush()
+	}
+	if f, err := os.Create(misbehavesPath(w.origin, u.Abbr)); err != nil {
+		panic(err)
+	} else {
+		f.Close() // it is empty
 	}
 	switch how {
 	case "fail":
@@ -254,6 +265,47 @@ func rowID(dataset string, i int) string {
 }
 
 func askedPath(run, dataset string) string { return filepath.Join(run, "asked-"+dataset) }
+
+func misbehavesPath(run, dataset string) string { return filepath.Join(run, "misbehaves-"+dataset) }
+
+func releasePath(run, dataset string) string { return filepath.Join(run, "release-"+dataset) }
+
+// Release lets workers on a dataset with "hold" answer n rows of each part,
+// those included that they have answered, and wait with the next one; all of
+// them where n is that many.
+func Release(t *testing.T, run, dataset string, n int) {
+	t.Helper()
+	p := releasePath(run, dataset)
+	if err := os.WriteFile(p+".new", []byte(fmt.Sprint(n)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(p+".new", p); err != nil { // workers read it at any time
+		t.Fatal(err)
+	}
+}
+
+// hold keeps back the answer to the n-th row that this attempt asks of a unit.
+func (w *fake) hold(ctx context.Context, u *task.Unit, n int) {
+	limit := u.Dataset.Int("hold", -1)
+	if limit < 0 {
+		return
+	}
+	for {
+		if b, err := os.ReadFile(releasePath(w.origin, u.Abbr)); err == nil {
+			if limit, err = strconv.Atoi(string(b)); err != nil {
+				panic(err)
+			}
+		}
+		if n <= limit {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
 
 // note appends a row to the list of those asked.
 func note(run, dataset string, i int) {

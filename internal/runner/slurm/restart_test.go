@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,10 @@ func TestControllerRestarts(t *testing.T) {
 	command := func(name, body string) {
 		t.Helper()
 		script := fmt.Sprintf("#!/bin/sh\ncd %q || exit 9\necho x >>%s.calls\nn=$(wc -l <%[2]s.calls)\n%[3]s\n", bin, name, body)
+		// A process that another test starts meanwhile would hold the file open
+		// for writing until it executes its own program: "text file busy".
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}

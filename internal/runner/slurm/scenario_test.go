@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +39,10 @@ type scene struct {
 	stage *runner.Stage
 }
 
+// patience is how long something may take that takes a moment: machines that
+// run tests stand still now and then.
+const patience = 2 * time.Minute
+
 func newScene(t *testing.T, c *slurmtest.Cluster, workers int, tasks []task.Task) *scene {
 	t.Helper()
 	run, err := store.Create(t.TempDir(), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC))
@@ -54,7 +59,7 @@ func newScene(t *testing.T, c *slurmtest.Cluster, workers int, tasks []task.Task
 func options(environ []string, workers int) Options {
 	o := testOptions(runnertest.Setup{
 		Workers: workers, Command: []string{os.Args[0]}, Environ: append(environ, runnertest.WorkerVar+"=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"),
-		LostAfter: 20 * time.Second, Grace: 5 * time.Second,
+		LostAfter: patience, Grace: 5 * time.Second,
 	})
 	o.TasksPerJob = 1
 	return o
@@ -94,7 +99,7 @@ func (s *scene) wait(what string, cond func() bool) {
 	s.rec.Wait(s.t, what, cond)
 }
 
-// statuses are the newest statuses of workers that run.
+// running are the newest statuses of workers that run.
 func (s *scene) running() []*task.Status {
 	var out []*task.Status
 	paths, _ := filepath.Glob(s.run.Path("state", "tasks", "*", "[0-9]*.json"))
@@ -139,24 +144,56 @@ func (s *scene) clean() {
 	if left, _ := filepath.Glob(s.run.Path("state", "slurm", "*")); len(left) > 0 {
 		s.t.Errorf("left behind: %v", left)
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		out := s.c.Must(s.t, "squeue", "-h", "-o", "%i %T")
-		if out == "" {
+	s.idle()
+}
+
+// idle waits until Slurm has no job any more.
+func (s *scene) idle() {
+	s.t.Helper()
+	out := ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if out = s.c.Must(s.t, "squeue", "-h", "-o", "%i %T"); out == "" {
 			return
 		}
-		if time.Now().After(deadline) {
-			s.t.Errorf("jobs are left: %s", out)
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
 	}
+	s.t.Errorf("jobs are left: %s", out)
 }
 
 const rows = 192
 
 // parts are rows in n tasks, each row taking a while.
 func parts(n, pause int) []task.Task { return runnertest.Parts("a", rows, n, "pause_ms", pause) }
+
+// held are rows in n tasks. Workers answer the first few of each and ask one
+// more; with its answer they wait until release lets them have it.
+func held(n, first int) []task.Task { return runnertest.Parts("a", rows, n, "hold", first) }
+
+// holds waits until all workers are at it, each of whose task's first rows has
+// been answered and the one after them asked. Nothing moves then.
+func (s *scene) holds(workers, first int) {
+	s.t.Helper()
+	s.wait(fmt.Sprintf("%d workers that have asked %d rows each", workers, first+1), func() bool {
+		return s.asked("a") == workers*(first+1) && len(s.running()) == workers && s.submitted()
+	})
+	if n, k := s.asked("a"), len(s.running()); s.t.Failed() {
+		s.t.Fatalf("%d workers have asked %d rows", k, n)
+	}
+}
+
+// submitted reports whether the run has noted the number of its array, which it
+// does when the first workers may run already.
+func (s *scene) submitted() bool {
+	s.t.Helper()
+	ids := s.jobs()
+	return len(ids) == 1 && ids[0] != ""
+}
+
+// release lets workers of held tasks go on until they have answered first rows
+// of each.
+func (s *scene) release(first int) {
+	s.t.Helper()
+	runnertest.Release(s.t, s.run.Dir(), "a", first)
+}
 
 // reference are the final files of a run that nothing disturbed.
 func reference(t *testing.T, c *slurmtest.Cluster) map[string]string {
@@ -173,13 +210,10 @@ func TestWorkers(t *testing.T) {
 	c := slurmtest.Start(t)
 	want := reference(t, c)
 	for _, n := range []int{16, 64} {
-		s := newScene(t, c, n, parts(n, 3000*n/rows)) // each works for 3 s
+		s := newScene(t, c, n, held(n, 1))
 		out := s.start(context.Background())
-		most := 0
-		s.wait("workers at once", func() bool { most = max(most, len(s.running())); return most >= n/2 || len(out) > 0 })
-		if most < n/2 {
-			t.Errorf("no more than %d workers of %d at once", most, n)
-		}
+		s.holds(n, 1) // all at once
+		s.release(rows)
 		rep := <-out
 		s.done(rep)
 		if got := s.asked("a"); got != rows {
@@ -190,7 +224,6 @@ func TestWorkers(t *testing.T) {
 		if k := len(s.rec.Of(event.TaskFinished)); k != n {
 			t.Errorf("%d tasks finished", k)
 		}
-		t.Logf("%d workers: %d seen at once", n, most)
 	}
 }
 
@@ -198,11 +231,14 @@ func TestWorkers(t *testing.T) {
 // the queue by hand.
 func TestWorkersDisturbed(t *testing.T) {
 	t.Parallel()
-	c := slurmtest.Start(t)
+	c := slurmtest.Start(t, "KillWait=30") // workers that are told to end have the time
 	want := reference(t, c)
-	s := newScene(t, c, 16, parts(16, 250))
+	s := newScene(t, c, 16, held(16, 2))
 	out := s.start(context.Background())
-	s.wait("workers", func() bool { return len(s.running()) >= 16 && s.asked("a") > 20 })
+	s.holds(16, 2)
+	if err := c.Drain(); err != nil { // what is put back into the queue stays there for a while
+		t.Fatal(err)
+	}
 	id := s.jobs()[0]
 	c.Must(t, "scancel", id+"_0")
 	c.Must(t, "scontrol", "requeue", id+"_1")
@@ -214,6 +250,11 @@ func TestWorkersDisturbed(t *testing.T) {
 			}
 		}
 	}
+	s.wait("a note about the queue", func() bool { return s.notes("back into its queue") > 0 })
+	if err := c.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	s.release(rows)
 	rep := <-out
 	s.done(rep)
 	s.same(want)
@@ -236,7 +277,8 @@ func TestWorkersDisturbed(t *testing.T) {
 	if n := s.notes("back into its queue, for the 1st time"); n != 1 {
 		t.Errorf("%d notes about the queue", n)
 	}
-	if n := s.asked("a"); n > rows+killed {
+	// Each of those that were killed had one in flight, the others finished theirs.
+	if n := s.asked("a"); n != rows+killed {
 		t.Errorf("%d rows asked of %d, with %d workers killed", n, rows, killed)
 	}
 }
@@ -278,22 +320,27 @@ func TestClusterDisturbed(t *testing.T) {
 	t.Parallel()
 	c := slurmtest.Start(t)
 	want := reference(t, c)
-	s := newScene(t, c, 8, parts(16, 200))
+	s := newScene(t, c, 8, held(16, 2))
 	out := s.start(context.Background())
-	s.wait("workers", func() bool { return len(s.running()) >= 8 && s.asked("a") > 10 })
-	n := s.asked("a")
+	s.holds(8, 2)
 	c.StopNode()
 	c.StopController()
-	s.wait("workers that go on without Slurm", func() bool { return s.asked("a") >= min(n+16, rows/2) })
+	s.release(4)
+	s.holds(8, 4) // they go on without Slurm
 	if err := c.StartController(); err != nil {
 		t.Error(err)
 	}
 	if err := c.StartNode(); err != nil {
 		t.Error(err)
 	}
-	c.Must(t, "scontrol", "update", "NodeName="+c.Node, "State=DRAIN", "Reason=test")
-	time.Sleep(300 * time.Millisecond)
-	c.Must(t, "scontrol", "update", "NodeName="+c.Node, "State=RESUME")
+	if err := c.Drain(); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(300 * time.Millisecond) // the runner looks at it now and then
+	if err := c.Resume(); err != nil {
+		t.Error(err)
+	}
+	s.release(rows)
 	rep := <-out
 	s.done(rep)
 	s.same(want)
@@ -315,8 +362,16 @@ const coordinatorVar = "SEXTANT_SLURM_TEST_COORDINATOR"
 type plan struct {
 	Dir            string
 	Workers, Parts int
-	Pause          int
+	Pause          int  // of an answer
+	Hold           int  // rows of each part that are answered before release; 0: all
 	Trust          bool // what was finished meanwhile is what is wanted
+}
+
+func (p plan) tasks() []task.Task {
+	if p.Hold > 0 {
+		return held(p.Parts, p.Hold)
+	}
+	return parts(p.Parts, p.Pause)
 }
 
 func coordinate(value string) error {
@@ -334,7 +389,7 @@ func coordinate(value string) error {
 		return err
 	}
 	defer lease.Release()
-	st := &runner.Stage{Name: task.Infer, Run: run, Epoch: lease.Epoch(), Tasks: parts(p.Parts, p.Pause), Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}}
+	st := &runner.Stage{Name: task.Infer, Run: run, Epoch: lease.Epoch(), Tasks: p.tasks(), Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}}
 	if p.Trust {
 		st.Current = func(string, string, store.Inputs) bool { return true }
 	}
@@ -358,8 +413,27 @@ func coordinate(value string) error {
 }
 
 type coordinator struct {
+	s   *scene
 	cmd *exec.Cmd
-	out strings.Builder
+	out output
+}
+
+// output is what a process has printed so far.
+type output struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 func (s *scene) coordinator(p plan) *coordinator {
@@ -369,7 +443,7 @@ func (s *scene) coordinator(p plan) *coordinator {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c := &coordinator{cmd: exec.Command(os.Args[0])}
+	c := &coordinator{s: s, cmd: exec.Command(os.Args[0])}
 	c.cmd.Env = append(s.c.Environ(), coordinatorVar+"="+string(b), "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	if err := c.cmd.Start(); err != nil {
@@ -378,9 +452,29 @@ func (s *scene) coordinator(p plan) *coordinator {
 	return c
 }
 
+// kill kills it. An sbatch that it had started is let come to its end: one that
+// reaches Slurm much later submits workers that find nothing to do, but would
+// be taken for jobs that were left behind.
 func (c *coordinator) kill() {
 	_ = c.cmd.Process.Kill() // it may have ended, which the test then sees
 	_ = c.cmd.Wait()
+	c.s.c.Quiet(c.s.t)
+}
+
+// takesOver waits until it has said what became of the jobs of the one before.
+func (c *coordinator) takesOver() string {
+	c.s.t.Helper()
+	const says = "of the jobs of an earlier coordinator"
+	c.s.wait("a coordinator that takes over", func() bool { return strings.Contains(c.out.String(), says) })
+	return c.out.String()
+}
+
+// ends waits for its end, which is to be a good one.
+func (c *coordinator) ends() {
+	c.s.t.Helper()
+	if err := c.cmd.Wait(); err != nil {
+		c.s.t.Fatal(err, c.out.String())
+	}
 }
 
 // A coordinator is killed; the next one takes its array over and nothing is
@@ -392,28 +486,27 @@ func TestCoordinatorKilled(t *testing.T) {
 
 	t.Run("taken over", func(t *testing.T) {
 		s := newScene(t, c, 0, nil)
-		p := plan{Workers: 8, Parts: 24, Pause: 80, Trust: true}
+		p := plan{Workers: 8, Parts: 24, Hold: 3, Trust: true}
 		first := s.coordinator(p)
-		s.wait("rows", func() bool { return s.asked("a") > 30 })
+		s.holds(8, 3)
 		first.kill()
 		jobs := s.jobs()
 		if len(jobs) != 1 || jobs[0] == "" {
-			t.Fatalf("arrays %q: %s", jobs, &first.out)
+			t.Fatalf("arrays %q: %s", jobs, first.out.String())
 		}
-		n := s.asked("a")
-		s.wait("workers that go on alone", func() bool { return s.asked("a") > n+20 })
+		s.release(5)
+		s.holds(8, 5) // they go on alone
 		second := s.coordinator(p)
-		if err := second.cmd.Wait(); err != nil {
-			t.Fatal(err, &second.out)
+		if out := second.takesOver(); !strings.Contains(out, "earlier coordinator 24 go on, 0 were finished meanwhile, 0 do not fit") {
+			t.Errorf("the second said %q", out)
 		}
+		s.release(rows)
+		second.ends()
 		if got := s.asked("a"); got != rows {
 			t.Errorf("%d rows asked of %d", got, rows)
 		}
 		s.same(want)
 		s.clean()
-		if out := second.out.String(); !strings.Contains(out, "of the jobs of an earlier coordinator") || strings.Contains(out, "earlier coordinator 0 go on") {
-			t.Errorf("the second said %q", out)
-		}
 		for _, id := range strings.Fields(c.Must(t, "squeue", "-h", "-t", "all", "-o", "%F")) {
 			if n, _ := strconv.Atoi(id); fmt.Sprint(n) != id || len(id) >= len(jobs[0]) && id > jobs[0] {
 				t.Errorf("the second submitted array %s, after %s", id, jobs[0])
@@ -421,11 +514,31 @@ func TestCoordinatorKilled(t *testing.T) {
 		}
 	})
 
+	t.Run("finished meanwhile", func(t *testing.T) {
+		s := newScene(t, c, 0, nil)
+		p := plan{Workers: 8, Parts: 8, Hold: 3, Trust: true}
+		first := s.coordinator(p)
+		s.holds(8, 3)
+		first.kill()
+		s.release(rows)
+		s.idle()
+		second := s.coordinator(p)
+		if out := second.takesOver(); !strings.Contains(out, "earlier coordinator 0 go on, 8 were finished meanwhile, 0 do not fit") {
+			t.Errorf("the second said %q", out)
+		}
+		second.ends()
+		if got := s.asked("a"); got != rows {
+			t.Errorf("%d rows asked of %d", got, rows)
+		}
+		s.same(want)
+		s.clean()
+	})
+
 	t.Run("while it was submitting", func(t *testing.T) {
 		s := newScene(t, c, 0, nil)
-		p := plan{Workers: 8, Parts: 16, Pause: 60}
+		p := plan{Workers: 8, Parts: 16, Hold: 1}
 		first := s.coordinator(p)
-		s.wait("rows", func() bool { return s.asked("a") > 10 })
+		s.holds(8, 1)
 		first.kill()
 		path, _ := filepath.Glob(s.run.Path("state", "slurm", "*", "array.json"))
 		b, err := os.ReadFile(path[0])
@@ -440,9 +553,11 @@ func TestCoordinatorKilled(t *testing.T) {
 			t.Fatal("the number is still there")
 		}
 		second := s.coordinator(p)
-		if err := second.cmd.Wait(); err != nil {
-			t.Fatal(err, &second.out)
+		if out := second.takesOver(); !strings.Contains(out, "earlier coordinator 16 go on") {
+			t.Errorf("the second said %q", out)
 		}
+		s.release(rows)
+		second.ends()
 		if got := s.asked("a"); got != rows {
 			t.Errorf("%d rows asked of %d", got, rows)
 		}
@@ -452,19 +567,17 @@ func TestCoordinatorKilled(t *testing.T) {
 
 	t.Run("other cut", func(t *testing.T) {
 		s := newScene(t, c, 0, nil)
-		first := s.coordinator(plan{Workers: 4, Parts: 8, Pause: 60})
-		s.wait("rows", func() bool { return s.asked("a") > 20 })
+		first := s.coordinator(plan{Workers: 4, Parts: 8, Hold: 5})
+		s.holds(4, 5)
 		first.kill()
 		second := s.coordinator(plan{Workers: 8, Parts: 5, Pause: 5})
-		if err := second.cmd.Wait(); err != nil {
-			t.Fatal(err, &second.out)
-		}
+		second.ends()
 		if got := s.asked("a"); got > rows+4 {
 			t.Errorf("%d rows asked of %d with 4 in flight", got, rows)
 		}
 		s.same(want)
 		s.clean()
-		if out := second.out.String(); !strings.Contains(out, "8 do not fit any more") && !strings.Contains(out, "do not fit any more and were cancelled") {
+		if out := second.out.String(); !strings.Contains(out, "8 do not fit any more and were cancelled") {
 			t.Errorf("the second said %q", out)
 		}
 	})
@@ -474,13 +587,10 @@ func TestCoordinatorKilled(t *testing.T) {
 		p := plan{Workers: 8, Parts: 24, Pause: 60, Trust: true}
 		for i := range 4 {
 			k := s.coordinator(p)
-			time.Sleep(time.Duration(100+200*i) * time.Millisecond)
+			time.Sleep(time.Duration(100+200*i) * time.Millisecond) // any moment will do
 			k.kill()
 		}
-		last := s.coordinator(p)
-		if err := last.cmd.Wait(); err != nil {
-			t.Fatal(err, &last.out)
-		}
+		s.coordinator(p).ends()
 		if got := s.asked("a"); got != rows {
 			t.Errorf("%d rows asked of %d", got, rows)
 		}
@@ -493,26 +603,29 @@ func TestCoordinatorKilled(t *testing.T) {
 func TestLeaseLost(t *testing.T) {
 	t.Parallel()
 	c := slurmtest.Start(t)
-	s := newScene(t, c, 4, parts(4, 40))
+	s := newScene(t, c, 4, held(4, 2))
 	ctx, cancel := context.WithCancelCause(context.Background())
 	got := make(chan error, 1)
 	go func() {
 		_, err := New(s.o).Run(ctx, s.stage, s.rec)
 		got <- err
 	}()
-	s.wait("rows", func() bool { return s.asked("a") > 10 })
+	s.holds(4, 2)
 	cancel(store.ErrLeaseLost)
 	if err := <-got; !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("error %v", err)
 	}
-	if n := len(s.running()); n != 4 {
-		t.Errorf("%d workers run on of 4", n)
-	}
+	s.release(4)
+	s.holds(4, 4) // they run on
 	s.stage.Epoch = 2
-	s.done(<-s.start(context.Background()))
+	out := s.start(context.Background())
+	s.wait("a coordinator that takes over", func() bool { return s.notes("of the jobs of an earlier coordinator 4 go on") > 0 })
+	s.release(rows)
+	s.done(<-out)
 	if n := s.asked("a"); n != rows {
 		t.Errorf("%d rows asked of %d", n, rows)
 	}
+	s.clean()
 }
 
 // With cancel_on_interrupt the first request to stop ends the workers.
@@ -542,13 +655,13 @@ func TestSecretsInSlurm(t *testing.T) {
 	for i := range tasks { // each model has another key
 		m := py.DictOf("abbr", fmt.Sprintf("m%d", i), "type", "Fake", "key", fmt.Sprintf("sk-very-secret-%d", i))
 		tasks[i].Model, tasks[i].ModelAbbr = m, fmt.Sprintf("m%d", i)
-		tasks[i].Units[0].Dataset = py.DictOf("abbr", "a", "rows", 20, "pause_ms", 50, "times", 1, "at", 10, "how", "tell secret")
+		tasks[i].Units[0].Dataset = py.DictOf("abbr", "a", "rows", 20, "hold", 3, "times", 1, "at", 10, "how", "tell secret")
 		tasks[i].Units[0].Start, tasks[i].Units[0].Stop = 0, 0
 	}
 	s := newScene(t, c, 4, tasks)
 	s.o.Keep = true
 	out := s.start(context.Background())
-	s.wait("rows", func() bool { return s.asked("a") >= 12 })
+	s.holds(3, 3)
 	id := s.jobs()[0]
 	shown := c.Must(t, "scontrol", "show", "job", id) + c.Must(t, "squeue", "-O", "name,comment,command,stdout,workdir")
 	script := filepath.Join(t.TempDir(), "script")
@@ -558,6 +671,7 @@ func TestSecretsInSlurm(t *testing.T) {
 		t.Fatalf("%v %s", err, b)
 	}
 	shown += string(b)
+	s.release(20)
 	rep := <-out
 	s.done(rep)
 	for _, e := range s.rec.Of(event.TaskRetried) {

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 func testOptions(s runnertest.Setup) Options {
 	return Options{
 		MaxNumWorkers: s.Workers, Command: s.Command, Environ: s.Environ, LostAfter: s.LostAfter, Grace: s.Grace,
-		Poll: 40 * time.Millisecond, MaxAsk: 300 * time.Millisecond, Settle: 150 * time.Millisecond, Unreachable: 10 * time.Second,
+		Poll: 40 * time.Millisecond, MaxAsk: 300 * time.Millisecond, Settle: 150 * time.Millisecond, Unreachable: 2 * time.Minute,
 		TasksPerJob: Auto,
 	}
 }

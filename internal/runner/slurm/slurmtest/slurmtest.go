@@ -19,6 +19,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -36,6 +37,10 @@ const CPUs = 128
 
 // GPUs is how many (fake) GPUs it has.
 const GPUs = 4
+
+// patience is how long something may take that takes a moment: machines that
+// run tests stand still now and then.
+const patience = 2 * time.Minute
 
 // Cluster is a running Slurm.
 type Cluster struct {
@@ -179,17 +184,21 @@ func (c *Cluster) up() error {
 	return last
 }
 
-func freePorts(n int) ([]int, error) {
-	var out []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
+// freePorts finds ports below those that the system gives to whoever asks for
+// any: while a daemon is stopped, nobody is given its port by chance.
+func freePorts(n int) (out []int, err error) {
+	for range 1000 {
+		l, e := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+mathrand.IntN(22000)))
+		if e != nil {
+			err = e
+			continue
 		}
 		defer l.Close()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
+		if out = append(out, l.Addr().(*net.TCPAddr).Port); len(out) == n {
+			return out, nil
+		}
 	}
-	return out, nil
+	return nil, fmt.Errorf("find a free port: %w", err)
 }
 
 func (c *Cluster) config(ports []int) []byte {
@@ -258,12 +267,20 @@ func (c *Cluster) daemons() error {
 	return c.StartNode()
 }
 
-// StartController starts slurmctld, again after StopController.
+// StartController starts slurmctld, again after StopController, and waits until
+// it answers.
 func (c *Cluster) StartController() error {
 	if err := c.run("slurmctld", "-D", "-f", c.conf()); err != nil {
 		return err
 	}
-	return c.wait("slurmctld", func() bool { _, err := c.Command("scontrol", "ping"); return err == nil })
+	return c.wait("slurmctld", func() bool {
+		for _, ask := range [][]string{{"scontrol", "ping"}, {"squeue", "-h"}, {"sinfo", "-h"}} {
+			if _, err := c.Command(ask[0], ask[1:]...); err != nil {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // StopController stops slurmctld: nothing can be asked until it is started again.
@@ -275,10 +292,46 @@ func (c *Cluster) StartNode() error {
 		return err
 	}
 	return c.wait("slurmd", func() bool {
-		out, err := c.Command("sinfo", "-h", "-N", "-p", "debug", "-o", "%T")
-		s := strings.TrimSpace(out)
-		return err == nil && (s == "idle" || s == "mixed" || s == "allocated" || strings.HasPrefix(s, "drain"))
+		switch s := c.nodeState(); s {
+		case "idle", "mixed", "allocated":
+			return true
+		default:
+			return strings.HasPrefix(s, "drain") && !strings.HasSuffix(s, "*")
+		}
 	})
+}
+
+// nodeState is how sinfo calls the node's state, with a * behind it when the
+// node does not respond; "" when it does not say.
+func (c *Cluster) nodeState() string {
+	out, err := c.Command("sinfo", "-h", "-N", "-p", "debug", "-o", "%T")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}
+
+// Drain lets nothing new start on the node.
+func (c *Cluster) Drain() error {
+	return c.update(func(s string) bool { return strings.HasPrefix(s, "drain") }, "State=DRAIN", "Reason=test")
+}
+
+// Resume undoes Drain.
+func (c *Cluster) Resume() error {
+	return c.update(func(s string) bool { return s == "idle" || s == "mixed" || s == "allocated" }, "State=RESUME")
+}
+
+// update changes the node as an administrator does, who tries again when it is
+// refused: slurmctld does so (Invalid node state specified) when it has just
+// been started and the node has not responded yet.
+func (c *Cluster) update(done func(state string) bool, fields ...string) error {
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if _, err = c.Command("scontrol", append([]string{"update", "NodeName=" + c.Node}, fields...)...); err == nil || done(c.nodeState()) {
+			return nil
+		}
+	}
+	return err
 }
 
 // StopNode ends slurmd; what runs on the node goes on.
@@ -324,7 +377,7 @@ func (c *Cluster) starter() {
 }
 
 func (c *Cluster) wait(prog string, ready func() bool) error {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	d := c.procs[prog]
 	for !ready() {
 		select {
@@ -350,7 +403,7 @@ func (c *Cluster) said(prog string) string {
 
 // Command runs one of Slurm's commands and returns what it printed.
 func (c *Cluster) Command(name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = c.Environ()
@@ -371,6 +424,38 @@ func (c *Cluster) Must(t testing.TB, name string, args ...string) string {
 	return out
 }
 
+// Quiet waits until none of Slurm's commands runs any more, as after the death
+// of whoever had started one: sbatch goes on without it.
+func (c *Cluster) Quiet(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); c.asked(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a command of Slurm does not end")
+		}
+	}
+}
+
+// asked reports whether a command runs that asks this cluster.
+func (c *Cluster) asked() bool {
+	commands, _ := filepath.Glob("/proc/[0-9]*/comm") // the pattern is well formed
+	for _, p := range commands {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			continue // it ended
+		}
+		switch strings.TrimSpace(string(b)) {
+		case "sbatch", "squeue", "scontrol", "scancel", "sinfo":
+		default:
+			continue
+		}
+		env, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "environ")) // it may have ended
+		if bytes.Contains(env, []byte("SLURM_CONF="+c.conf()+"\x00")) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Cluster) kill(prog string, sig syscall.Signal) {
 	d := c.procs[prog]
 	if d == nil {
@@ -379,7 +464,7 @@ func (c *Cluster) kill(prog string, sig syscall.Signal) {
 	_ = syscall.Kill(d.cmd.Process.Pid, sig)
 	select {
 	case <-d.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience): // it saves its state
 		_ = syscall.Kill(d.cmd.Process.Pid, syscall.SIGKILL)
 		<-d.done
 	}
@@ -398,7 +483,7 @@ func (c *Cluster) Stop() {
 		if err == nil && strings.TrimSpace(out) != "" {
 			_, _ = c.Command("scancel", "-s", "KILL", "-f", "-u", "root") // what is left dies with the machine at the latest
 			_, _ = c.Command("scancel", "-u", "root")
-			deadline := time.Now().Add(10 * time.Second)
+			deadline := time.Now().Add(30 * time.Second)
 			for time.Now().Before(deadline) {
 				if out, err := c.Command("squeue", "-h", "-o", "%A"); err != nil || strings.TrimSpace(out) == "" {
 					break

@@ -25,12 +25,19 @@ func TestCluster(t *testing.T) {
 	if err := c.StartController(); err != nil {
 		t.Fatal(err)
 	}
-	for range 200 {
-		out := c.Must(t, "squeue", "-h", "-t", "all", "-r", "-j", id, "-o", "%T")
-		if strings.Count(out, "COMPLETED") == 64 {
+	if err := c.Drain(); err != nil {
+		t.Fatal(err)
+	}
+	if s := c.nodeState(); !strings.HasPrefix(s, "drain") {
+		t.Errorf("drained, the node is %s", s)
+	}
+	if err := c.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if out := c.Must(t, "squeue", "-h", "-t", "all", "-r", "-j", id, "-o", "%T"); strings.Count(out, "COMPLETED") == 64 {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Error(c.Must(t, "squeue", "-t", "all", "-j", id))
 }
