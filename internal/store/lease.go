@@ -294,6 +294,10 @@ func (l *Lease) beat() {
 			l.cancel(ErrLeaseLost)
 			return
 		}
+		if err == nil && now == nil && l.run.lastEpoch() > l.me.Epoch {
+			l.cancel(ErrLeaseLost) // another came while this one stood still, and left
+			return
+		}
 		// An error is the file system's; the next beat may pass.
 		l.mu.Lock()
 		if err == nil && now == nil {

@@ -104,6 +104,31 @@ func TestLeaseLost(t *testing.T) {
 	}
 }
 
+// One that stood still while another had the run and left again does not take
+// it back: what it knows of the run is old.
+func TestLeaseLostWhileAsleep(t *testing.T) {
+	t.Parallel()
+	r := testRun(t)
+	a, err := r.Acquire(context.Background(), elsewhere("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	if err := r.WriteFile("state/epoch.json", []byte(`{"v":1,"epoch":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(r.leasePath()); err != nil {
+		t.Fatal(err)
+	}
+	<-a.Context().Done()
+	if !errors.Is(context.Cause(a.Context()), ErrLeaseLost) {
+		t.Fatal(context.Cause(a.Context()))
+	}
+	if _, err := os.Stat(r.leasePath()); err == nil {
+		t.Error("it wrote its file again")
+	}
+}
+
 func TestLeaseHere(t *testing.T) {
 	t.Parallel()
 	if m, _ := thisProcess(); m == "" {
