@@ -248,6 +248,7 @@ func (w *fake) misbehave(ctx context.Context, u *task.Unit, how string) *task.Fa
 		<-ctx.Done()
 	case "hang":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {} // until another thread has taken the signal, this one runs on
 	case "deaf": // SIGTERM is not listened to
 		select {}
 	case "wait":
