@@ -70,11 +70,17 @@ func OpenFile(path string, now func() time.Time) (*FileSink, error) {
 }
 
 func newFileSink(f io.WriteCloser, now func() time.Time) *FileSink {
+	s := idleSink(f, now)
+	go s.loop()
+	return s
+}
+
+// idleSink is a sink that nothing flushes yet.
+func idleSink(f io.WriteCloser, now func() time.Time) *FileSink {
 	s := &FileSink{f: f, now: now, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	s.wake = sync.NewCond(&s.mu)
 	s.pending, _ = json.Marshal(header{FileVersion, headerKind}) // cannot fail
 	s.pending = append(s.pending, '\n')
-	go s.loop()
 	return s
 }
 
@@ -127,6 +133,7 @@ func (s *FileSink) loop() {
 	}
 }
 
+// flush writes what is pending; one at a time may do so.
 func (s *FileSink) flush() {
 	s.mu.Lock()
 	b := s.pending

@@ -138,34 +138,43 @@ func TestScoreSharesPrefixes(t *testing.T) {
 				o := newOracle(t, 5)
 				s := newScheduler(limits{vocab: 5, padID: 4, maxRows: maxRows}, slices.Repeat([]pass{o}, workers))
 				defer s.close()
-				var wg sync.WaitGroup
-				for i, ids := range family(rand.New(rand.NewPCG(1, 2)), 300, 5, 20) {
-					wg.Go(func() {
-						pads := i % 3
-						lp, err := s.score(context.Background(), ids, pads)
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						var want []float64
-						if pads > 0 {
-							want = append(want, expect(append([]int32{4}, ids...), pads, ids[0]))
-						}
-						for k := 1; k < len(ids); k++ {
-							want = append(want, expect(ids[:k], 0, ids[k]))
-						}
-						if !slices.Equal(lp, want) {
-							t.Errorf("sequence %d: %v, want %v", i, lp, want)
-						}
-					})
-				}
-				wg.Wait()
-				if maxRows > 100 && s.saved.Load() == 0 {
-					t.Error("no prefix was shared")
+				// Requests share when they wait at the same time. Nothing but
+				// chance makes them, so a machine may need several goes.
+				for goes := 0; goes == 0 || maxRows > 100 && s.saved.Load() == 0 && !t.Failed(); goes++ {
+					if goes == 1000 {
+						t.Fatal("no prefix was shared")
+					}
+					askAll(t, s)
 				}
 			})
 		}
 	}
+}
+
+// askAll has a family of sequences scored at the same time.
+func askAll(t *testing.T, s *scheduler) {
+	var wg sync.WaitGroup
+	for i, ids := range family(rand.New(rand.NewPCG(1, 2)), 300, 5, 20) {
+		wg.Go(func() {
+			pads := i % 3
+			lp, err := s.score(context.Background(), ids, pads)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			var want []float64
+			if pads > 0 {
+				want = append(want, expect(append([]int32{4}, ids...), pads, ids[0]))
+			}
+			for k := 1; k < len(ids); k++ {
+				want = append(want, expect(ids[:k], 0, ids[k]))
+			}
+			if !slices.Equal(lp, want) {
+				t.Errorf("sequence %d: %v, want %v", i, lp, want)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A batch of options over one question computes the question once.
