@@ -189,6 +189,9 @@ func biBytes(c *callArgs) (py.Value, source.Pos, error) {
 	case string:
 		if f, ok := py.Method(x, "encode"); ok && len(c.args) > 1 {
 			v, err := f(c.args[1:], c.kwDict())
+			if err == nil {
+				err = c.in().sized(v)
+			}
 			return v, 0, c.err(err)
 		}
 		return nil, 0, c.errorf("TypeError", "string argument without an encoding")

@@ -708,7 +708,15 @@ func bound(recv py.Value, name string, f py.MethodFunc) *method {
 				args[i] = l
 			}
 		}
+		set, _ := recv.(*py.Set) // which may grow
+		before := 0
+		if set != nil {
+			before = set.Len()
+		}
 		v, err := f(args, c.kwDict())
+		if err == nil && set != nil {
+			err = c.in().charge(64 * max(0, set.Len()-before))
+		}
 		if err == nil {
 			err = c.in().sized(v)
 		}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"sextant/internal/py"
-	"sextant/internal/source"
 )
 
 // The semantics of dicts that come from a base file or are a finished config
@@ -161,16 +160,28 @@ func toConfig(in *interp, v py.Value, depth int) (py.Value, error) {
 }
 
 // configCopy is ConfigDict.copy: nested ConfigDicts are shared, lists copied.
-func configCopy(x *py.Dict) *py.Dict {
+func configCopy(in *interp, x *py.Dict) (*py.Dict, error) {
 	c := x.Copy()
 	es := c.Entries()
 	for i := range es {
-		es[i].Val = rebuildLists(es[i].Val)
+		v, err := rebuildLists(in, es[i].Val, 1)
+		if err != nil {
+			return nil, err
+		}
+		es[i].Val = v
 	}
-	return c
+	return c, in.work(2 * len(es))
 }
 
-func rebuildLists(v py.Value) py.Value { return mapItems(v, rebuildLists) }
+func rebuildLists(in *interp, v py.Value, depth int) (py.Value, error) {
+	if depth > maxData {
+		return nil, errTooDeep
+	}
+	if _, ok := v.(*py.Dict); ok {
+		return v, nil
+	}
+	return configItems(in, v, depth, rebuildLists)
+}
 
 // configUpdate is ConfigDict.update: dicts on both sides are merged.
 func configUpdate(in *interp, d, o *py.Dict) error {
@@ -259,7 +270,9 @@ func (c *deepCopier) copy(v py.Value, depth int) (py.Value, error) {
 				return nil, err
 			}
 			if x.Config { // storing in a ConfigDict rebuilds lists
-				e.Val = rebuildLists(e.Val)
+				if e.Val, err = rebuildLists(c.in, e.Val, depth+1); err != nil {
+					return nil, err
+				}
 			}
 			if err := d.Put(e); err != nil {
 				return nil, err
@@ -295,19 +308,21 @@ func (c *deepCopier) copy(v py.Value, depth int) (py.Value, error) {
 }
 
 // copyValue is copy.copy.
-func copyValue(v py.Value) py.Value {
+func copyValue(in *interp, v py.Value) (py.Value, error) {
 	switch x := v.(type) {
 	case *py.List:
-		return &py.List{At: x.At, Items: append([]py.Value(nil), x.Items...), Pos: append([]source.Pos(nil), x.Pos...)}
+		out, from, to := vacant(x)
+		copy(to, from)
+		return out, in.work(len(from))
 	case *py.Dict:
 		if x.Config {
-			return configCopy(x)
+			return configCopy(in, x)
 		}
-		return x.Copy()
+		return x.Copy(), in.work(2 * x.Len())
 	case *py.Set:
-		return x.Copy()
+		return x.Copy(), in.work(2 * x.Len())
 	}
-	return v
+	return v, nil
 }
 
 // plainConv is what Data makes of the dicts in it: to_dict, as far as somebody

@@ -309,8 +309,11 @@ func (fr *frame) binary(op string, a, b py.Value, n syntax.Node) (py.Value, erro
 	}
 	if da, ok := a.(*py.Dict); ok && da.Config && op == "|" {
 		if db, ok := b.(*py.Dict); ok {
-			c := configCopy(da)
-			return c, configUpdate(fr.in, c, db)
+			c, err := configCopy(fr.in, da)
+			if err == nil {
+				err = configUpdate(fr.in, c, db)
+			}
+			return c, fr.at(n, err)
 		}
 	}
 	r, err := py.Binary(op, a, b)
@@ -399,11 +402,12 @@ func (fr *frame) compare(op string, a, b py.Value, n syntax.Node) (bool, error) 
 		if it, ok := b.(*iterator); ok {
 			found := false
 			err := fr.each(it, n, func(v py.Value, _ source.Pos) error {
-				if equal(v, a) {
+				same, err := fr.compare("==", v, a, n)
+				if same {
 					found = true
 					return errStop
 				}
-				return nil
+				return err
 			})
 			if err == errStop {
 				err = nil
@@ -415,7 +419,8 @@ func (fr *frame) compare(op string, a, b py.Value, n syntax.Node) (bool, error) 
 	return r, fr.at(n, err)
 }
 
-// equal is ==. A ConfigDict compares its lazy references by name.
+// equal is == of data that checkDepth has passed. A ConfigDict compares its
+// lazy references by name.
 func equal(a, b py.Value) bool {
 	da, ok := a.(*py.Dict)
 	db, ok2 := b.(*py.Dict)

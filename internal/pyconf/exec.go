@@ -528,7 +528,7 @@ func (fr *frame) inPlace(op string, old, v py.Value, n syntax.Node) (py.Value, e
 	case *py.Set:
 		if o, ok := v.(*py.Set); ok && !x.Frozen && (op == "|" || op == "&" || op == "-" || op == "^") {
 			x.SetInPlace(op, o)
-			return x, nil
+			return x, fr.at(n, fr.in.sized(o))
 		}
 	case *py.Dict:
 		if op == "|" {
@@ -544,7 +544,7 @@ func (fr *frame) inPlace(op string, old, v py.Value, n syntax.Node) (py.Value, e
 					return nil, fr.at(n, err)
 				}
 			}
-			return x, nil
+			return x, fr.at(n, fr.in.sized(o))
 		}
 	}
 	r, err := fr.binary(op, old, v, n)

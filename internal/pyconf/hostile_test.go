@@ -65,6 +65,23 @@ func TestHostile(t *testing.T) {
 		{"repr of a circle", "x = []\nx.append(x)\ny = f'{x}'", "contains itself"},
 		{"sort a circle", "x = []\nx.append(x)\ny = sorted([x, x])", "contains itself"},
 		{"json of a circle", "import json\nx = {}\nx['x'] = x\ny = json.dumps(x)", "contains itself"},
+		{"copy of a circle", inBase + "v['l'] = []\nv['l'].append(v['l'])\nx = v.copy()", "contains itself"},
+		{"copy.copy of a circle", inBase + "import copy\nv['l'] = []\nv['l'].append(v['l'])\nx = copy.copy(v)", "contains itself"},
+		{"deepcopy of a circle", inBase + "v['l'] = []\nv['l'].append(v['l'])\nx = v.deepcopy()", "contains itself"},
+		{"union with a circle", inBase + "v['l'] = []\nv['l'].append(v['l'])\nx = v | {}", "contains itself"},
+		{"circle in an iterator", inBase + "w = v.copy()\nv['v'] = v\nx = w in iter([v])", "contains itself"},
+		{"circle in a group", inBase + "from itertools import groupby\nw = v.deepcopy()\nv['v'] = v\nw['v'] = w\nx = [1 for k, g in groupby([v, w])]", "contains itself"},
+		{"many list copies", "x = [0] * 10**5\ny = []\nwhile True:\n    y.append(x.copy())", "memory"},
+		{"many dict copies", "x = {i: 1 for i in range(10**4)}\ny = []\nwhile True:\n    y.append(x.copy())", "memory"},
+		{"many dicts by update", "x = {i: 1 for i in range(10**4)}\ny = []\nwhile True:\n    z = {}\n    z.update(x)\n    y.append(z)", "memory"},
+		{"many dicts by |=", "x = {i: 1 for i in range(10**4)}\ny = []\nwhile True:\n    z = {}\n    z |= x\n    y.append(z)", "memory"},
+		{"many set copies", "x = set(range(10**4))\ny = []\nwhile True:\n    y.append(x.copy())", "memory"},
+		{"many sets by |", "x = set(range(10**4))\ny = []\nwhile True:\n    y.append(x | x)", "memory"},
+		{"many sets by |=", "x = set(range(10**4))\ny = []\nwhile True:\n    z = set()\n    z |= x\n    y.append(z)", "memory"},
+		{"many sets by update", "x = set(range(10**4))\ny = []\nwhile True:\n    z = set()\n    z.update(x)\n    y.append(z)", "memory"},
+		{"a set item by item", "x = set()\ni = 0\nwhile True:\n    x.add(i)\n    i += 1", "memory"},
+		{"many big ints", "x = []\nwhile True:\n    x.append(1 << 800000)", "memory"},
+		{"many bytes", "x = 'a' * 10**5\ny = []\nwhile True:\n    y.append(bytes(x, 'utf-8'))", "memory"},
 		{"deepcopy of shared data", "from copy import deepcopy\nx = []\nfor i in range(60):\n    x = [x, x]\n", "nested too deeply|memory|did not finish"},
 		{"hash of nested tuple", "x = ()\nfor i in range(10**6):\n    x = (x,)\ny = {x: 1}", "unhashable type|nested too deeply|contains itself"},
 		{"wide format", "x = f'{1:{10**12}}'", "too large|too many|Too many"},
@@ -110,6 +127,7 @@ func TestHostile(t *testing.T) {
 		{"yaml bomb", "", "too large or nested|excessive aliasing"},
 	}
 	dir := t.TempDir()
+	write(t, dir, "one.py", "v = dict(a=1)\n")
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +197,9 @@ func TestHostile(t *testing.T) {
 		})
 	}
 }
+
+// inBase makes v a ConfigDict.
+const inBase = "from mmengine.config import read_base\nwith read_base():\n    from .one import v\n"
 
 func two(n int) string { return string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
 

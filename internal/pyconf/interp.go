@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"runtime/metrics"
 	"time"
 
@@ -187,6 +188,10 @@ func (in *interp) sized(v py.Value) error {
 		return in.charge(24 * len(x.Items))
 	case *py.Dict:
 		return in.charge(64 * x.Len())
+	case *py.Set:
+		return in.charge(64 * x.Len())
+	case *big.Int:
+		return in.charge(x.BitLen() / 8)
 	}
 	return nil
 }

@@ -159,16 +159,28 @@ func itGroupby(c *callArgs) (py.Value, source.Pos, error) {
 		}
 		return c.err(c.in().tick())
 	}
-	same := func() bool { return py.Equal(key, want) }
+	same := func() (bool, error) {
+		if ended {
+			return false, nil
+		}
+		return c.fr.compare("==", key, want, c.n)
+	}
 	return &iterator{typ: "groupby", next: func() (py.Value, source.Pos, bool, error) {
 		if !have && !ended {
 			if err := read(); err != nil {
 				return nil, 0, false, err
 			}
 		} else {
-			for !ended && same() {
-				if err := read(); err != nil {
+			for {
+				more, err := same()
+				if err == nil && more {
+					err = read()
+				}
+				if err != nil {
 					return nil, 0, false, err
+				}
+				if !more {
+					break
 				}
 			}
 		}
@@ -188,8 +200,9 @@ func itGroupby(c *callArgs) (py.Value, source.Pos, error) {
 				}
 			}
 			pending = false
-			if ended || !same() {
-				return nil, 0, false, nil
+			more, err := same()
+			if err != nil || !more {
+				return nil, 0, false, err
 			}
 			return cur.v, cur.pos, true, nil
 		}}

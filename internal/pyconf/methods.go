@@ -103,7 +103,11 @@ func listMethod(l *py.List, name string) *method {
 		}
 	case "copy":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
-			return copyValue(l), l.At, c.between(0, 0)
+			if err := c.between(0, 0); err != nil {
+				return nil, 0, err
+			}
+			v, err := copyValue(c.in(), l)
+			return v, l.At, c.err(err)
 		}
 	case "reverse":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
@@ -289,7 +293,11 @@ func dictMethod(d *py.Dict, name string) *method {
 		fn = func(c *callArgs) (py.Value, source.Pos, error) { return nil, 0, dictUpdate(c, d) }
 	case "copy", "__copy__":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
-			return copyValue(d), d.At, c.between(0, 0)
+			if err := c.between(0, 0); err != nil {
+				return nil, 0, err
+			}
+			v, err := copyValue(c.in(), d)
+			return v, d.At, c.err(err)
 		}
 	case "clear":
 		fn = func(c *callArgs) (py.Value, source.Pos, error) {
@@ -419,6 +427,9 @@ func dictUpdate(c *callArgs, d *py.Dict) error {
 			if err := d.Put(e); err != nil {
 				return c.err(err)
 			}
+		}
+		if err := c.in().sized(other); err != nil {
+			return c.err(err)
 		}
 	}
 	for _, e := range c.kw {

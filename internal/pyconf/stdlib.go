@@ -18,7 +18,8 @@ func init() {
 			if err := c.between(1, 1); err != nil {
 				return nil, 0, err
 			}
-			return copyValue(c.args[0]), c.pos[0], nil
+			v, err := copyValue(c.in(), c.args[0])
+			return v, c.pos[0], c.err(err)
 		},
 		"deepcopy": func(c *callArgs) (py.Value, source.Pos, error) {
 			if len(c.args) < 1 || len(c.args) > 2 {
