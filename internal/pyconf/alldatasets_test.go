@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sextant/internal/py"
 )
@@ -95,7 +96,7 @@ func TestAllDatasets(t *testing.T) {
 			name := map[bool]string{false: "all_datasets.py", true: "all_datasets_unique.py"}[unique]
 			write(t, *allOut, name, text)
 		}
-		cfg, err := LoadText(context.Background(), "all_datasets.py", text, Options{Dir: root})
+		cfg, err := LoadText(context.Background(), "all_datasets.py", text, Options{Dir: root, MaxTime: 10 * time.Minute})
 		if err != nil {
 			t.Errorf("%.2000s", report(cfg.Files, err))
 			continue
@@ -118,7 +119,7 @@ func BenchmarkAllDatasets(b *testing.B) {
 	text, files, datasets := allDatasets(b, root, true)
 	b.ReportAllocs()
 	for b.Loop() {
-		cfg, err := LoadText(context.Background(), "all_datasets.py", text, Options{Dir: root})
+		cfg, err := LoadText(context.Background(), "all_datasets.py", text, Options{Dir: root, MaxTime: 10 * time.Minute})
 		if err != nil {
 			b.Fatal(report(cfg.Files, err))
 		}
