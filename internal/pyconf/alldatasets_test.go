@@ -46,7 +46,7 @@ func allDatasets(t testing.TB, root string, unique bool) (text string, files, da
 		if !module.MatchString(mod) {
 			return nil // no import can name it
 		}
-		cfg, err := Load(context.Background(), rel, Options{Dir: root, Cache: cache})
+		cfg, err := Load(context.Background(), rel, Options{Dir: root, Cache: cache, MaxTime: 10 * time.Minute})
 		if err != nil {
 			return nil // the original refuses it too: TestPublishedConfigs
 		}

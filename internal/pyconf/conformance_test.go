@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"sextant/internal/py"
 	"sextant/internal/pyconf/syntax"
@@ -94,7 +95,7 @@ func TestPublishedConfigs(t *testing.T) {
 	refused.WriteString("# Published configs that the original refuses, its exception, and what this program says.\n")
 	lines(t, tsv, func(c []string) {
 		file, want := c[0], c[1]
-		cfg, err := Load(context.Background(), file, Options{Dir: root, Cache: cache})
+		cfg, err := Load(context.Background(), file, Options{Dir: root, Cache: cache, MaxTime: 10 * time.Minute})
 		if strings.HasPrefix(want, "error:") {
 			got := "loads\n"
 			if err != nil {
@@ -163,7 +164,7 @@ func TestPublishedConfigsRoundTrip(t *testing.T) {
 		if i++; testing.Short() && i%10 != 0 || strings.HasPrefix(c[1], "error:") {
 			return
 		}
-		cfg, err := Load(context.Background(), c[0], Options{Dir: root, Cache: cache})
+		cfg, err := Load(context.Background(), c[0], Options{Dir: root, Cache: cache, MaxTime: 10 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -391,7 +392,7 @@ func BenchmarkPublished(b *testing.B) {
 	for b.Loop() {
 		cache := &Cache{}
 		for _, f := range files {
-			if cfg, err := Load(context.Background(), f, Options{Dir: root, Cache: cache}); err == nil {
+			if cfg, err := Load(context.Background(), f, Options{Dir: root, Cache: cache, MaxTime: 10 * time.Minute}); err == nil {
 				_ = CanonHash(cfg)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sextant/internal/py"
 	"sextant/internal/pyconf"
@@ -81,7 +82,7 @@ func TestPublishedPromptHashes(t *testing.T) {
 }
 
 func publishedHash(t *testing.T, dir, p string, cache *pyconf.Cache) string {
-	c, err := pyconf.Load(context.Background(), p, pyconf.Options{Dir: dir, Roots: []string{dir}, Cache: cache})
+	c, err := pyconf.Load(context.Background(), p, pyconf.Options{Dir: dir, Roots: []string{dir}, Cache: cache, MaxTime: 10 * time.Minute})
 	if err != nil {
 		return "error: " + err.Error()
 	}
