@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,14 +21,16 @@ import (
 	"sextant/internal/runner"
 	"sextant/internal/runner/kube/kubetest"
 	"sextant/internal/runner/runnertest"
+	"sextant/internal/task"
 )
 
 func TestMain(m *testing.M) { runnertest.Main(m) }
 
 // fakeAPI is the api of a kubetest.Fake cluster; down cuts the network.
 type fakeAPI struct {
-	c    *kubetest.Cluster
-	down atomic.Bool
+	c      *kubetest.Cluster
+	down   atomic.Bool
+	listed func(selector string) // called after pods were listed; nil for nothing
 }
 
 var errCut = errors.New("connection refused")
@@ -77,21 +80,25 @@ func (f *fakeAPI) Jobs(ctx context.Context, selector string) (*batchv1.JobList, 
 	})
 }
 
-func (f *fakeAPI) WatchJobs(ctx context.Context, selector, _ string, _ time.Duration) (watch.Interface, error) {
+func (f *fakeAPI) WatchJobs(ctx context.Context, selector, version string, _ time.Duration) (watch.Interface, error) {
 	return do(f, func() (watch.Interface, error) {
-		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector})
+		return f.c.Client.BatchV1().Jobs(kubetest.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
 	})
 }
 
 func (f *fakeAPI) Pods(ctx context.Context, selector, _ string) (*corev1.PodList, error) {
-	return do(f, func() (*corev1.PodList, error) {
+	l, err := do(f, func() (*corev1.PodList, error) {
 		return f.c.Client.CoreV1().Pods(kubetest.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	})
+	if f.listed != nil {
+		f.listed(selector)
+	}
+	return l, err
 }
 
-func (f *fakeAPI) WatchPods(ctx context.Context, selector, _ string, _ time.Duration) (watch.Interface, error) {
+func (f *fakeAPI) WatchPods(ctx context.Context, selector, version string, _ time.Duration) (watch.Interface, error) {
 	return do(f, func() (watch.Interface, error) {
-		return f.c.Client.CoreV1().Pods(kubetest.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector})
+		return f.c.Client.CoreV1().Pods(kubetest.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
 	})
 }
 
@@ -126,12 +133,54 @@ func (f *fakeAPI) DeleteSecret(ctx context.Context, name string) error {
 
 func (f *fakeAPI) Warnings(context.Context, string, string) ([]string, error) { return nil, f.ok() }
 
-// options are those of tests: everything on the machine is mounted.
+// options are those of tests: everything on the machine is mounted. What is
+// given up after a time is given up late: machines that run tests stand still
+// now and then, and what a test is about it brings about itself.
 func options(s runnertest.Setup) Options {
 	return Options{
 		Image: "none", Command: s.Command, MaxNumWorkers: s.Workers, VolumeMounts: []corev1.VolumeMount{{Name: "all", MountPath: "/"}},
-		LostAfter: s.LostAfter, KillGrace: s.Grace, Grace: 20 * time.Second,
-		Poll: 50 * time.Millisecond, Resync: 500 * time.Millisecond, FileGrace: 200 * time.Millisecond, LogGrace: 3 * time.Second, Patience: 5 * time.Second,
+		LostAfter: s.LostAfter, KillGrace: s.Grace, Grace: 2 * time.Minute,
+		Poll: 50 * time.Millisecond, Resync: 500 * time.Millisecond, FileGrace: 200 * time.Millisecond, LogGrace: 2 * time.Minute, Patience: 2 * time.Minute,
+	}
+}
+
+// A Job controller that is behind starts one more pod after its Job was
+// deleted: a stage does not end before that pod has.
+func TestLatePod(t *testing.T) {
+	t.Parallel()
+	a := &fakeAPI{c: kubetest.Fake(t, runnertest.Environ())}
+	p := &place{c: a.c, options: func() Options {
+		o := scenarioOptions()
+		o.connection = a
+		return o
+	}}
+	b := newBench(t, p, 1, dataset("a", 10, "times", 100, "at", 0, "how", "config"))
+	looked := make(chan struct{}) // at the pods of the deleted Job
+	var once sync.Once
+	a.listed = func(selector string) {
+		if strings.Contains(selector, batchv1.JobNameLabel) {
+			once.Do(func() { close(looked) })
+		}
+	}
+	var most atomic.Int64 // pods at a time
+	p.c.Stale(func(jobs []batchv1.Job, pods []corev1.Pod) {
+		most.Store(max(most.Load(), int64(len(pods))))
+		if len(jobs) == 1 && jobs[0].DeletionTimestamp == nil && len(pods) == 1 && pods[0].Status.Phase == corev1.PodFailed {
+			select {
+			case <-looked:
+			case <-t.Context().Done():
+			}
+		}
+	})
+	if x := b.must().Tasks[0]; x.State != task.Failed || x.Tries != 1 {
+		t.Errorf("%+v", x)
+	}
+	if l := b.left(); len(l) > 0 {
+		t.Errorf("the stage has ended, and there is still: %q", l)
+	}
+	p.c.Stale(nil)
+	if n := most.Load(); n != 2 {
+		t.Errorf("%d pods at a time", n)
 	}
 }
 

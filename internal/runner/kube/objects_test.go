@@ -65,28 +65,15 @@ func TestSuiteObjects(t *testing.T) {
 	})
 }
 
-func fakePlaceObjects(t *testing.T) *place {
-	p := fakePlace(t)
-	p.objects = objecttest.Serve(t)
-	giveKeys(t, p.c, p.objects)
-	return p
-}
-
-func realPlaceObjects(t *testing.T) *place {
-	p := realPlace(t)
-	p.objects = objecttest.Serve(t)
-	giveKeys(t, p.c, p.objects)
-	return p
-}
-
-func TestFakeObjects(t *testing.T) {
-	t.Parallel()
-	scenarios(t, fakePlaceObjects(t))
-}
-
-func TestRealObjects(t *testing.T) {
-	t.Parallel()
-	scenarios(t, realPlaceObjects(t))
+// withObjects has the pods of a place share nothing with the coordinator but a
+// store.
+func withObjects(start func(*testing.T) *place) func(*testing.T) *place {
+	return func(t *testing.T) *place {
+		p := start(t)
+		p.objects = objecttest.Serve(t)
+		giveKeys(t, p.c, p.objects)
+		return p
+	}
 }
 
 // objectScenarios are those that only a store has.
@@ -104,10 +91,11 @@ func killedBetween(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 40))
 	b := newBench(t, p, 1, dataset("a", 40, "pause_ms", 20, "times", 1, "at", 35, "how", "wait"))
 	b.o.Objects.Keep = true
-	go func() {
-		pod := b.still("a", 20)
-		p.c.Signal(pod, syscall.SIGKILL)
-	}()
+	b.meanwhile(func() {
+		if pod := b.still("a", 20); !p.c.Signal(pod, syscall.SIGKILL) {
+			t.Errorf("pod %s does not run", pod)
+		}
+	})
 	rep := b.must()
 	x := rep.Tasks[0]
 	if x.State != task.Done || x.Tries != 1 {
@@ -206,20 +194,15 @@ func nothingLeft(t *testing.T, p *place) {
 // anything is planned.
 func diedForLonger(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 30))
-	b := newBench(t, p, 1, dataset("a", 30, "times", 1, "at", 7, "how", "hang"))
-	ctx, die := context.WithCancelCause(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		_, err := b.exec(ctx)
-		ended <- err
-	}()
-	pod := b.still("a", 7)
+	b := newBench(t, p, 1, dataset("a", 30, "hold", 7))
+	die, ended := b.start()
+	b.still("a", 8)
 	die(store.ErrLeaseLost)
-	<-ended
-	b.wait("the worker to end", func() bool {
-		p.c.Signal(pod, syscall.SIGCONT) // it may only be about to stop
-		return len(b.pods()) == 0
-	})
+	if err := ended(); !errors.Is(err, store.ErrLeaseLost) {
+		t.Fatal(err)
+	}
+	runnertest.Release(t, b.run.Dir(), "a", 30)
+	b.wait("the worker to end", func() bool { return len(b.pods()) == 0 })
 	if err := New(b.o).Fetch(context.Background(), b.run, func(string, ...any) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -264,14 +247,17 @@ func resumedRows(t *testing.T, p *place) {
 // dead, and nothing is asked twice.
 func cutOff(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 60), dataset("b", 5))
-	b := newBench(t, p, 1, dataset("a", 60, "pause_ms", 20), dataset("b", 5))
-	go func() {
-		b.wait("some rows of a", func() bool { return b.asked("a") >= 20 })
+	b := newBench(t, p, 1, dataset("a", 60, "hold", 20), dataset("b", 5, "hold", 2))
+	b.meanwhile(func() {
+		b.still("a", 21)
 		p.objects.Cut()
 		b.wait("the note", func() bool { return strings.Contains(b.notes(), "trying again") })
+		runnertest.Release(t, b.run.Dir(), "a", 60)
 		b.wait("all rows of a", func() bool { return b.asked("a") == 60 })
 		p.objects.Mend()
-	}()
+		b.wait("the good news", func() bool { return strings.Contains(b.notes(), "answers again") })
+		runnertest.Release(t, b.run.Dir(), "b", 5) // the stage does not end before
+	})
 	for _, x := range b.must().Tasks {
 		if x.State != task.Done || x.Tries != 0 {
 			t.Errorf("%+v", x)
@@ -290,7 +276,7 @@ func cutOff(t *testing.T, p *place) {
 // While the store is out of reach, a beat that stands still means nothing.
 func TestNotLostWithoutStore(t *testing.T) {
 	t.Parallel()
-	p := fakePlaceObjects(t)
+	p := withObjects(fakePlace)(t)
 	b := newBench(t, p, 1)
 	s := &stageRun{Runner: New(b.o), stage: &b.stage, sink: b.rec} // no cluster: asking it would panic
 	m, err := mirror.New(b.run, b.o.mirrorOptions(s.note))
@@ -323,7 +309,7 @@ func TestNotLostWithoutStore(t *testing.T) {
 // What the store says no to is told before anything is started.
 func TestObjectsRefused(t *testing.T) {
 	t.Parallel()
-	p := fakePlaceObjects(t)
+	p := withObjects(fakePlace)(t)
 	for code, want := range map[string]string{"404 NoSuchBucket": "create the bucket", "403 AccessDenied": "s3:PutObject", "403 RequestTimeTooSkewed": "clock"} {
 		p.objects.Refuse(code)
 		b := newBench(t, p, 1, dataset("a", 3))

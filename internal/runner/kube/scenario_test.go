@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,16 +35,24 @@ type place struct {
 	c       *kubetest.Cluster
 	options func() Options
 	cut     func()
-	mend    func(*testing.T)
+	mend    func() error
 	objects *objecttest.Server // what pods share with the coordinator; nil: the whole machine
+}
+
+// scenarioOptions are those of scenarios. How a pod ended is waited for longer
+// than it takes, since it says what an attempt counts as.
+func scenarioOptions() Options {
+	o := options(runnertest.Setup{Workers: 4, Command: os.Args[:1], LostAfter: 2 * time.Minute, Grace: time.Second})
+	o.FileGrace = 30 * time.Second
+	return o
 }
 
 func fakePlace(t *testing.T) *place {
 	a := &fakeAPI{c: kubetest.Fake(t, runnertest.Environ())}
 	return &place{
-		c: a.c, cut: func() { a.down.Store(true) }, mend: func(*testing.T) { a.down.Store(false) },
+		c: a.c, cut: func() { a.down.Store(true) }, mend: func() error { a.down.Store(false); return nil },
 		options: func() Options {
-			o := options(runnertest.Setup{Workers: 4, Command: os.Args[:1], LostAfter: 30 * time.Second, Grace: time.Second})
+			o := scenarioOptions()
 			o.connection = a
 			return o
 		},
@@ -54,14 +62,10 @@ func fakePlace(t *testing.T) *place {
 func realPlace(t *testing.T) *place {
 	c := kubetest.Real(t, runnertest.Environ())
 	return &place{
-		c: c, cut: c.StopAPI, mend: func(t *testing.T) {
-			if err := c.StartAPI(); err != nil {
-				t.Fatal(err)
-			}
-		},
+		c: c, cut: c.StopAPI, mend: c.StartAPI,
 		options: func() Options {
-			o := options(runnertest.Setup{Workers: 4, Command: os.Args[:1], LostAfter: 30 * time.Second, Grace: time.Second})
-			o.Kubeconfig, o.Resync, o.Patience = c.Kubeconfig, 10*time.Second, 30*time.Second
+			o := scenarioOptions()
+			o.Kubeconfig, o.Resync = c.Kubeconfig, 10*time.Second
 			o.VolumeMounts[0].Name = "all"
 			o.Volumes = hostVolume("all", "/")
 			return o
@@ -69,18 +73,15 @@ func realPlace(t *testing.T) *place {
 	}
 }
 
-// TestFake and TestReal are the same scenarios.
-func TestFake(t *testing.T) {
-	t.Parallel()
-	scenarios(t, fakePlace(t))
-}
+// The scenarios are the same everywhere.
+func TestFake(t *testing.T)        { scenarios(t, fakePlace) }
+func TestReal(t *testing.T)        { scenarios(t, realPlace) }
+func TestFakeObjects(t *testing.T) { scenarios(t, withObjects(fakePlace)) }
+func TestRealObjects(t *testing.T) { scenarios(t, withObjects(realPlace)) }
 
-func TestReal(t *testing.T) {
+func scenarios(t *testing.T, start func(*testing.T) *place) {
 	t.Parallel()
-	scenarios(t, realPlace(t))
-}
-
-func scenarios(t *testing.T, p *place) {
+	p := start(t)
 	t.Run("together", func(t *testing.T) {
 		for _, s := range []struct {
 			name string
@@ -145,11 +146,32 @@ func (b *bench) exec(ctx context.Context) (runner.Report, error) {
 
 func (b *bench) must() runner.Report {
 	b.t.Helper()
-	rep, err := b.exec(context.Background())
+	ctx, cancel := context.WithTimeoutCause(b.t.Context(), 5*time.Minute, errors.New("the stage does not end"))
+	defer cancel()
+	rep, err := b.exec(ctx)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return rep
+}
+
+// meanwhile does f while the test goes on, which ends only after f.
+func (b *bench) meanwhile(f func()) {
+	var wg sync.WaitGroup
+	wg.Go(f)
+	b.t.Cleanup(wg.Wait)
+}
+
+// start begins a stage whose coordinator is to die by the cause that die is
+// given, and ended then waits for.
+func (b *bench) start() (die context.CancelCauseFunc, ended func() error) {
+	ctx, die := context.WithCancelCause(b.t.Context())
+	done := make(chan error, 1)
+	b.meanwhile(func() {
+		_, err := b.exec(ctx)
+		done <- err
+	})
+	return die, func() error { return <-done }
 }
 
 func (b *bench) asked(dataset string) int {
@@ -159,7 +181,7 @@ func (b *bench) asked(dataset string) int {
 
 func (b *bench) wait(what string, cond func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !cond(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !cond(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Errorf("waited in vain for %s; notes: %+v", what, b.notes())
 			return
@@ -176,12 +198,8 @@ func (b *bench) notes() string {
 }
 
 // pods are the names of the run's pods that are not at their end.
-func (b *bench) pods() []string {
-	l, err := b.p.c.Client.CoreV1().Pods(kubetest.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: labelRun + "=" + runID(b.run.Dir())})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	var out []string
+func (b *bench) pods() (out []string) {
+	l := ofRun(b, b.p.c.Client.CoreV1().Pods(kubetest.Namespace).List)
 	for _, p := range l.Items {
 		if p.Status.Phase != "Succeeded" && p.Status.Phase != "Failed" {
 			out = append(out, p.Name)
@@ -190,23 +208,30 @@ func (b *bench) pods() []string {
 	return out
 }
 
-// left are the Jobs, finished ones aside, and Secrets of the run.
-func (b *bench) left() (out []string) {
-	sel := metav1.ListOptions{LabelSelector: labelRun + "=" + runID(b.run.Dir())}
-	jobs, err := b.p.c.Client.BatchV1().Jobs(kubetest.Namespace).List(context.Background(), sel)
+// ofRun lists what the cluster has of the run.
+func ofRun[L any](b *bench, list func(context.Context, metav1.ListOptions) (L, error)) (l L) {
+	b.t.Helper()
+	var err error
+	b.wait("the cluster to answer", func() bool {
+		l, err = list(context.Background(), metav1.ListOptions{LabelSelector: labelRun + "=" + runID(b.run.Dir())})
+		return err == nil
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return l
+}
+
+// left are the Jobs, finished ones aside, Secrets and pods of the run, and what
+// the run remembers of them.
+func (b *bench) left() (out []string) {
+	jobs := ofRun(b, b.p.c.Client.BatchV1().Jobs(kubetest.Namespace).List)
 	for i := range jobs.Items {
-		if !finishedJob(&jobs.Items[i]) && jobs.Items[i].DeletionTimestamp == nil {
+		if !finishedJob(&jobs.Items[i]) || jobs.Items[i].DeletionTimestamp != nil {
 			out = append(out, "job "+jobs.Items[i].Name)
 		}
 	}
-	secrets, err := b.p.c.Client.CoreV1().Secrets(kubetest.Namespace).List(context.Background(), sel)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for _, s := range secrets.Items {
+	for _, s := range ofRun(b, b.p.c.Client.CoreV1().Secrets(kubetest.Namespace).List).Items {
 		out = append(out, "secret "+s.Name)
 	}
 	records, _ := filepath.Glob(b.run.Path(recordDir, "*")) // the pattern is fine
@@ -214,9 +239,14 @@ func (b *bench) left() (out []string) {
 	return append(append(append(out, records...), objects...), b.pods()...)
 }
 
+// clean waits until nothing is left: what is deleted goes in its own time.
 func (b *bench) clean() {
 	b.t.Helper()
-	if l := b.left(); len(l) > 0 {
+	l := b.left()
+	for end := time.Now().Add(2 * time.Minute); len(l) > 0 && time.Now().Before(end); l = b.left() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if len(l) > 0 {
 		b.t.Errorf("left behind: %q", l)
 	}
 }
@@ -343,35 +373,30 @@ func failsForGood(t *testing.T, p *place) {
 	b.clean()
 }
 
-// A mistake is not tried again, and the stage does not wait for Kubernetes to
-// start the pod again.
+// A mistake is not tried again, and the stage does not wait for the pod that
+// Kubernetes starts nevertheless: it would wait for ever.
 func mistake(t *testing.T, p *place) {
 	b := newBench(t, p, 2, dataset("a", 10, "times", 100, "at", 0, "how", "config"))
+	release := p.c.Hold(func(pod *corev1.Pod) bool {
+		_, k, ok := b.podOf(pod)
+		return ok && k.restarts > 0
+	})
+	defer release()
 	rep := b.must()
 	if x := rep.Tasks[0]; x.State != task.Failed || x.Tries != 1 {
 		t.Errorf("%+v", x)
 	}
-	l, err := b.p.c.Client.CoreV1().Pods(kubetest.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: labelRun + "=" + runID(b.run.Dir())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The fake starts a worker again at once, so that a second one says nothing
-	// there; Kubernetes takes ten seconds.
-	ended := map[string]int{} // by worker
-	for _, p := range l.Items {
-		worker := p.Annotations["batch.kubernetes.io/job-completion-index"]
-		if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
-			ended[worker]++
-		}
-		if b.p.c.Kubeconfig != "" && ended[worker] > 1 {
-			t.Errorf("the stage waited until worker %s was started again and ended", worker)
-		}
-	}
 	b.clean()
 }
 
-// still waits until a worker that stops itself has asked n rows, and returns
-// its pod. It may ask some more: SIGSTOP takes a moment.
+// podOf reads a pod of the run.
+func (b *bench) podOf(pod *corev1.Pod) (podInfo, podKey, bool) {
+	k, x, ok := readPod(pod)
+	return x, k, ok && pod.Labels[labelRun] == runID(b.run.Dir())
+}
+
+// still waits until a worker has asked n rows and goes no further, because the
+// answer to the last is held back, and returns its pod.
 func (b *bench) still(dataset string, n int) string {
 	b.t.Helper()
 	b.wait("rows of "+dataset, func() bool { return b.asked(dataset) >= n })
@@ -383,33 +408,36 @@ func (b *bench) still(dataset string, n int) string {
 	return pods[0]
 }
 
+// stuck waits until a worker misbehaves, which keeps it from going further, and
+// returns its pod.
+func (b *bench) stuck(dataset string) string {
+	b.t.Helper()
+	b.wait("a worker on "+dataset+" to misbehave", func() bool {
+		_, err := os.Stat(filepath.Join(b.run.Dir(), "misbehaves-"+dataset))
+		return err == nil
+	})
+	return b.still(dataset, 0)
+}
+
 // A coordinator dies; the next finds the Job, asks nothing twice, and sees it
 // through.
 func restarted(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 300), dataset("b", 5), dataset("c", 5))
-	tasks := []task.Task{dataset("b", 5), dataset("a", 300, "times", 1, "at", 7, "how", "hang"), dataset("c", 5)}
+	tasks := []task.Task{dataset("b", 5), dataset("a", 300, "hold", 7), dataset("c", 5)}
 	b := newBench(t, p, 1, tasks...)
-	ctx, die := context.WithCancelCause(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		_, err := b.exec(ctx)
-		ended <- err
-	}()
-	pod := b.still("a", 7)
+	die, ended := b.start()
+	b.still("a", 8)
 	b.wait("the end of b", func() bool { return len(b.rec.Of(event.TaskFinished)) == 1 })
 	die(store.ErrLeaseLost)
-	if err := <-ended; !errors.Is(err, store.ErrLeaseLost) {
+	if err := ended(); !errors.Is(err, store.ErrLeaseLost) {
 		t.Fatal(err)
 	}
 	b.stage.Epoch, b.stage.Tasks = 2, tasks[1:] // b is complete
 	b.rec = runnertest.NewRecorder()
-	go func() {
+	b.meanwhile(func() {
 		b.wait("the job to be found", func() bool { return strings.Contains(b.notes(), "following it") })
-		b.wait("a to go on", func() bool {
-			p.c.Signal(pod, syscall.SIGCONT) // it may only be about to stop
-			return b.asked("a") == 300
-		})
-	}()
+		runnertest.Release(t, b.run.Dir(), "a", 300)
+	})
 	rep := b.must()
 	for _, x := range rep.Tasks {
 		if x.State != task.Done || x.Tries != 0 || x.Reused != 0 {
@@ -425,27 +453,22 @@ func restarted(t *testing.T, p *place) {
 
 // What a coordinator that comes later wants in another way is stopped first.
 func otherWork(t *testing.T, p *place) {
-	b := newBench(t, p, 1, dataset("a", 300, "times", 1, "at", 7, "how", "hang"))
-	b.o.Grace = time.Second
-	ctx, die := context.WithCancelCause(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		_, err := b.exec(ctx)
-		ended <- err
-	}()
-	b.still("a", 7)
+	b := newBench(t, p, 1, dataset("a", 300, "hold", 7))
+	die, ended := b.start()
+	b.still("a", 8)
 	die(store.ErrLeaseLost)
-	<-ended
+	if err := ended(); !errors.Is(err, store.ErrLeaseLost) {
+		t.Fatal(err)
+	}
 	b.stage.Epoch, b.stage.Tasks = 2, []task.Task{dataset("a", 300)}
 	rep := b.must()
-	if x := rep.Tasks[0]; x.State != task.Done || x.Reused < 7 || x.Reused == 300 {
+	if x := rep.Tasks[0]; x.State != task.Done || x.Reused != 8 { // the one in flight was finished
 		t.Errorf("%+v", x)
 	}
 	if !strings.Contains(b.notes(), "stopping job") {
 		t.Errorf("notes: %s", b.notes())
 	}
-	// the row that was in flight may be asked again
-	if n := b.asked("a"); n < 300 || n > 301 && p.objects == nil { // what it asked on its way into the stop is not in a store
+	if n := b.asked("a"); n != 300 {
 		t.Errorf("%d rows asked for 300", n)
 	}
 	b.clean()
@@ -454,12 +477,11 @@ func otherWork(t *testing.T, p *place) {
 func evicted(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 20))
 	b := newBench(t, p, 1, dataset("a", 20, "times", 1, "at", 7, "how", "wait"))
-	go func() {
-		pod := b.still("a", 7)
-		if err := p.c.Evict(context.Background(), pod); err != nil {
+	b.meanwhile(func() {
+		if err := p.c.Evict(context.Background(), b.stuck("a")); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	rep := b.must()
 	if x := rep.Tasks[0]; x.State != task.Done || x.Tries != 0 {
 		t.Errorf("%+v", x)
@@ -475,10 +497,10 @@ func drained(t *testing.T, p *place) {
 	b := newBench(t, p, 1, dataset("a", 10, "times", 1, "at", 5, "how", "wait"), dataset("b", 10))
 	drain := make(chan struct{})
 	b.stage.Drain = drain
-	go func() {
-		b.still("a", 5)
+	b.meanwhile(func() {
+		b.stuck("a")
 		close(drain)
-	}()
+	})
 	rep := b.must()
 	if x := rep.Tasks[0]; x.State != task.Stopped || x.Failure != nil || x.Done != 6 { // the one in flight was finished
 		t.Errorf("%+v", x)
@@ -493,10 +515,10 @@ func cancelled(t *testing.T, p *place) {
 	b := newBench(t, p, 1, dataset("a", 10, "times", 1, "at", 5, "how", "deaf"), dataset("b", 10))
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("second Ctrl-C")
-	go func() {
-		b.still("a", 5)
+	b.meanwhile(func() {
+		b.stuck("a")
 		cancel(why)
-	}()
+	})
 	rep, err := b.exec(ctx)
 	if !errors.Is(err, why) {
 		t.Errorf("ended with %v", err)
@@ -509,14 +531,14 @@ func cancelled(t *testing.T, p *place) {
 
 func deletedBySomebody(t *testing.T, p *place) {
 	b := newBench(t, p, 1, dataset("a", 10, "times", 1, "at", 5, "how", "wait"))
-	go func() {
-		b.still("a", 5)
+	b.meanwhile(func() {
+		b.stuck("a")
 		err := p.c.Client.BatchV1().Jobs(kubetest.Namespace).Delete(context.Background(), jobName(b.run.Dir(), task.Infer, 1, 1),
 			metav1.DeleteOptions{PropagationPolicy: ptr(metav1.DeletePropagationBackground)})
 		if err != nil && !apierrors.IsNotFound(err) {
 			t.Error(err)
 		}
-	}()
+	})
 	rep, err := b.exec(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "somebody deleted it") || rep.Tasks[0].State == task.Done {
 		t.Errorf("%v %+v", err, rep)
@@ -527,17 +549,17 @@ func deletedBySomebody(t *testing.T, p *place) {
 // its files, and what is left is done when the server is back.
 func outage(t *testing.T, p *place) {
 	want := undisturbed(t, p, dataset("a", 300), dataset("b", 5))
-	b := newBench(t, p, 1, dataset("a", 300, "times", 1, "at", 7, "how", "hang"), dataset("b", 5))
-	go func() {
-		pod := b.still("a", 7)
+	b := newBench(t, p, 1, dataset("a", 300, "hold", 7), dataset("b", 5))
+	b.meanwhile(func() {
+		b.still("a", 8)
 		p.cut()
 		b.wait("the note", func() bool { return strings.Contains(b.notes(), "does not answer") })
-		b.wait("a to end", func() bool {
-			p.c.Signal(pod, syscall.SIGCONT) // it may only be about to stop
-			return len(b.rec.Of(event.TaskFinished)) == 1
-		})
-		p.mend(t)
-	}()
+		runnertest.Release(t, b.run.Dir(), "a", 300)
+		b.wait("a to end", func() bool { return len(b.rec.Of(event.TaskFinished)) >= 1 }) // b may have ended too
+		if err := p.mend(); err != nil {
+			t.Error(err)
+		}
+	})
 	rep := b.must()
 	for _, x := range rep.Tasks {
 		if x.State != task.Done || x.Tries != 0 {

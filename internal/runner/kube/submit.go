@@ -322,14 +322,7 @@ func (s *stageRun) adoptJob(ctx context.Context, rec record) error {
 	if rec.Namespace != s.ns {
 		return &clusterError{"take over job " + rec.Job, s.ns, fmt.Errorf("it was started in namespace %s and the config says %s: name that one, or delete the job and %s", rec.Namespace, s.ns, s.stage.Run.Path(recordPath(rec.Job)))}
 	}
-	var old *batchv1.Job
-	err := s.try(ctx, "look for job "+rec.Job, func(ctx context.Context) (err error) {
-		old, err = s.api.Job(ctx, rec.Job)
-		if apierrors.IsNotFound(err) {
-			old, err = nil, nil
-		}
-		return err
-	})
+	old, err := s.find(ctx, rec.Job)
 	if err != nil {
 		return err
 	}
@@ -362,6 +355,18 @@ func (s *stageRun) adoptJob(ctx context.Context, rec record) error {
 		s.note("stopping job %s of an earlier start: what is to be done now differs", j.name)
 	}
 	return s.remove(ctx, j, s.o.Grace)
+}
+
+// find asks for a Job; nil when there is none of that name.
+func (s *stageRun) find(ctx context.Context, name string) (j *batchv1.Job, err error) {
+	err = s.try(ctx, "look for job "+name, func(ctx context.Context) (err error) {
+		j, err = s.api.Job(ctx, name)
+		if apierrors.IsNotFound(err) {
+			j, err = nil, nil
+		}
+		return err
+	})
+	return j, err
 }
 
 func finishedJob(j *batchv1.Job) bool { return readJob(j).finished }
@@ -419,7 +424,9 @@ func nameAsValue(name string) string {
 	return ""
 }
 
-// remove deletes a Job and waits until its pods have ended. grace is theirs.
+// remove deletes a Job and waits until its pods have ended and it is gone:
+// until then its controller may start one more, from what it saw before the
+// Job was deleted. grace is the pods'.
 func (s *stageRun) remove(ctx context.Context, j *job, grace time.Duration) error {
 	seconds := int64(max(grace, time.Second) / time.Second)
 	err := s.try(ctx, "delete job "+j.name, func(ctx context.Context) error {
@@ -434,8 +441,12 @@ func (s *stageRun) remove(ctx context.Context, j *job, grace time.Duration) erro
 	}
 	told := map[string]bool{}
 	for end := time.Now().Add(grace + s.o.Patience); ; {
+		there, err := s.find(ctx, j.name) // before its pods are listed: once it is gone, no pod comes any more
+		if err != nil {
+			return err
+		}
 		var alive []corev1.Pod
-		err := s.try(ctx, "list pods of job "+j.name, func(ctx context.Context) error {
+		err = s.try(ctx, "list pods of job "+j.name, func(ctx context.Context) error {
 			alive = alive[:0]
 			cont := ""
 			for {
@@ -456,11 +467,15 @@ func (s *stageRun) remove(ctx context.Context, j *job, grace time.Duration) erro
 		if err != nil {
 			return err
 		}
-		if len(alive) == 0 {
+		if len(alive) == 0 && there == nil {
 			break
 		}
 		if time.Now().After(end) {
-			s.note("%d pods of job %s do not end (is their node gone?)", len(alive), j.name)
+			if len(alive) > 0 {
+				s.note("%d pods of job %s do not end (is their node gone?)", len(alive), j.name)
+			} else {
+				s.o.Log.Warn("a deleted job is still there", "job", j.name)
+			}
 			break
 		}
 		for _, p := range alive {
@@ -468,7 +483,7 @@ func (s *stageRun) remove(ctx context.Context, j *job, grace time.Duration) erro
 				continue
 			}
 			told[p.Name] = true
-			// The Job makes no new pods any more. A refusal shows in the next list.
+			// A refusal shows in the next list.
 			_ = s.api.DeletePod(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &seconds})
 		}
 		select {

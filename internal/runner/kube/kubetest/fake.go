@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -28,7 +29,19 @@ type Cluster struct {
 	Kubeconfig string // of a real one
 
 	kubelet *kubelet
+	fake    *control
 	real    *processes
+}
+
+// Hold keeps pods from starting until release is called; deleting one ends it.
+func (c *Cluster) Hold(which func(*corev1.Pod) bool) (release func()) { return c.kubelet.hold(which) }
+
+// Stale has the Job controller of a Fake call f each time between looking at
+// Jobs and pods and acting on what it saw: a controller that is behind.
+func (c *Cluster) Stale(f func(jobs []batchv1.Job, pods []corev1.Pod)) {
+	c.fake.mu.Lock()
+	defer c.fake.mu.Unlock()
+	c.fake.stale = f
 }
 
 // Log is what a pod has printed.
@@ -41,12 +54,15 @@ var (
 )
 
 // control is the Job controller and the parts of an API server that
-// client-go's fake lacks: UIDs, deletion that takes time, owned Secrets.
+// client-go's fake lacks: UIDs, deletion that takes time, owned Secrets. Nobody
+// calls cs with mu held: cs holds a lock of its own while it calls back.
 type control struct {
-	cs  *fake.Clientset
-	mu  sync.Mutex // what is read, changed and written back
-	uid int
-	mem map[types.UID]*memory
+	cs    *fake.Clientset
+	t     *journal   // what cs knows
+	mu    sync.Mutex // what is read, changed and written back
+	uid   int
+	stale func([]batchv1.Job, []corev1.Pod)
+	mem   map[types.UID]*memory
 }
 
 // memory of a Job: what the real controller keeps in its status.
@@ -65,6 +81,18 @@ type indexMemory struct {
 func Fake(t testing.TB, environ []string) *Cluster {
 	t.Helper()
 	c := &control{cs: fake.NewClientset(), mem: map[types.UID]*memory{}}
+	c.t = newJournal(c.cs.Tracker())
+	react := clienttesting.ObjectReaction(c.t)
+	c.cs.PrependReactor("*", "*", react)
+	c.cs.PrependWatchReactor("*", func(a clienttesting.Action) (bool, watch.Interface, error) {
+		w, err := c.t.Watch(a.GetResource(), a.GetNamespace(), a.(clienttesting.WatchActionImpl).ListOptions)
+		return true, w, err
+	})
+	c.cs.PrependReactor("patch", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return react(a)
+	})
 	c.cs.PrependReactor("create", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		if m, ok := a.(clienttesting.CreateAction).GetObject().(metav1.Object); ok {
 			c.mu.Lock()
@@ -84,13 +112,13 @@ func Fake(t testing.TB, environ []string) *Cluster {
 	k := newKubelet(c.cs, t.TempDir(), environ, func(_ context.Context, name string, change func(*corev1.Pod)) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		o, err := c.cs.Tracker().Get(podsGVR, Namespace, name)
+		o, err := c.t.Get(podsGVR, Namespace, name)
 		if err != nil {
 			return err
 		}
 		p := o.(*corev1.Pod).DeepCopy()
 		change(p)
-		return c.cs.Tracker().Update(podsGVR, p, Namespace)
+		return c.t.Update(podsGVR, p, Namespace)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -108,13 +136,13 @@ func Fake(t testing.TB, environ []string) *Cluster {
 		cancel()
 		wg.Wait()
 	})
-	return &Cluster{Client: c.cs, kubelet: k}
+	return &Cluster{Client: c.cs, kubelet: k, fake: c}
 }
 
 func (c *control) markPod(name string, grace *int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o, err := c.cs.Tracker().Get(podsGVR, Namespace, name)
+	o, err := c.t.Get(podsGVR, Namespace, name)
 	if err != nil {
 		return err
 	}
@@ -127,13 +155,13 @@ func (c *control) markPod(name string, grace *int64) error {
 		p.DeletionTimestamp = &now
 	}
 	p.DeletionGracePeriodSeconds = grace
-	return c.cs.Tracker().Update(podsGVR, p, Namespace)
+	return c.t.Update(podsGVR, p, Namespace)
 }
 
 func (c *control) markJob(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o, err := c.cs.Tracker().Get(jobsGVR, Namespace, name)
+	o, err := c.t.Get(jobsGVR, Namespace, name)
 	if err != nil {
 		return err
 	}
@@ -142,10 +170,12 @@ func (c *control) markJob(name string) error {
 		now := metav1.Now()
 		j.DeletionTimestamp = &now
 	}
-	return c.cs.Tracker().Update(jobsGVR, j, Namespace)
+	return c.t.Update(jobsGVR, j, Namespace)
 }
 
-// reconcile does for each Job what a Job controller does.
+// reconcile does for each Job what a Job controller does, a moment after it has
+// looked: a Job that was deleted meanwhile may get one more pod, and goes when
+// that has ended too.
 func (c *control) reconcile(ctx context.Context) {
 	jobs, err := c.cs.BatchV1().Jobs(Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -154,6 +184,12 @@ func (c *control) reconcile(ctx context.Context) {
 	pods, err := c.cs.CoreV1().Pods(Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return
+	}
+	c.mu.Lock()
+	stale := c.stale
+	c.mu.Unlock()
+	if stale != nil {
+		stale(jobs.Items, pods.Items)
 	}
 	for i := range jobs.Items {
 		j := &jobs.Items[i]
@@ -198,15 +234,15 @@ func (c *control) job(ctx context.Context, j *batchv1.Job, pods []*corev1.Pod) {
 		}
 		m.counted[p.UID] = true
 		if p.DeletionTimestamp != nil {
-			_ = c.cs.Tracker().Delete(podsGVR, Namespace, p.Name) // as above
+			_ = c.t.Delete(podsGVR, Namespace, p.Name) // as above
 		}
 	}
 	if j.DeletionTimestamp != nil {
 		if len(active) == 0 {
 			for _, p := range pods {
-				_ = c.cs.Tracker().Delete(podsGVR, Namespace, p.Name)
+				_ = c.t.Delete(podsGVR, Namespace, p.Name)
 			}
-			_ = c.cs.Tracker().Delete(jobsGVR, Namespace, j.Name)
+			_ = c.t.Delete(jobsGVR, Namespace, j.Name)
 			c.orphans(ctx, j.UID)
 		}
 		return
@@ -226,7 +262,7 @@ func (c *control) job(ctx context.Context, j *batchv1.Job, pods []*corev1.Pod) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o, err := c.cs.Tracker().Get(jobsGVR, Namespace, j.Name)
+	o, err := c.t.Get(jobsGVR, Namespace, j.Name)
 	if err != nil {
 		return
 	}
@@ -248,7 +284,7 @@ func (c *control) job(ctx context.Context, j *batchv1.Job, pods []*corev1.Pod) {
 		return
 	}
 	now.Status = st
-	_ = c.cs.Tracker().Update(jobsGVR, now, Namespace) // deleted in between: fine
+	_ = c.t.Update(jobsGVR, now, Namespace) // deleted in between: fine
 }
 
 func (m *memory) at(i int) *indexMemory {
@@ -316,7 +352,7 @@ func (c *control) orphans(ctx context.Context, owner types.UID) {
 	for _, s := range l.Items {
 		for _, r := range s.OwnerReferences {
 			if r.UID == owner {
-				_ = c.cs.Tracker().Delete(secretsGVR, Namespace, s.Name)
+				_ = c.t.Delete(secretsGVR, Namespace, s.Name)
 			}
 		}
 	}

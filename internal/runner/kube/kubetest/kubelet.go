@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,12 +48,15 @@ type kubelet struct {
 	mu    sync.Mutex // guards the rest
 	procs map[types.UID]*proc
 	logs  map[string]*log
+	held  map[*func(*corev1.Pod) bool]bool
 }
 
+// proc is the process of a pod. The kubelet's mu guards over and stopping.
 type proc struct {
 	name     string
 	cmd      *exec.Cmd
 	stopping bool
+	over     bool // it has ended or never began: its number may soon be another's
 	done     chan struct{}
 }
 
@@ -74,7 +78,7 @@ func (l *log) String() string {
 }
 
 func newKubelet(cs kubernetes.Interface, dir string, environ []string, update func(context.Context, string, func(*corev1.Pod)) error) *kubelet {
-	return &kubelet{cs: cs, dir: dir, environ: environ, update: update, procs: map[types.UID]*proc{}, logs: map[string]*log{}}
+	return &kubelet{cs: cs, dir: dir, environ: environ, update: update, procs: map[types.UID]*proc{}, logs: map[string]*log{}, held: map[*func(*corev1.Pod) bool]bool{}}
 }
 
 // log is what a pod has printed.
@@ -104,16 +108,39 @@ func (k *kubelet) run(ctx context.Context) {
 	}
 	k.mu.Lock()
 	for _, p := range k.procs {
-		kill(p.cmd, syscall.SIGKILL)
+		p.kill(syscall.SIGKILL)
 	}
 	k.mu.Unlock()
 	k.wg.Wait()
 }
 
-func kill(c *exec.Cmd, sig syscall.Signal) {
-	if c.Process != nil {
-		_ = syscall.Kill(-c.Process.Pid, sig) // gone already: fine
+// kill sends a signal to a process and those that it started. The kubelet's mu
+// is held.
+func (p *proc) kill(sig syscall.Signal) bool {
+	return !p.over && syscall.Kill(-p.cmd.Process.Pid, sig) == nil
+}
+
+// hold keeps pods from being started until release.
+func (k *kubelet) hold(which func(*corev1.Pod) bool) (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held[&which] = true
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.held, &which)
 	}
+}
+
+func (k *kubelet) holds(pod *corev1.Pod) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for which := range k.held {
+		if (*which)(pod) {
+			return true
+		}
+	}
+	return false
 }
 
 // signal sends a signal to the process of a pod, as the kernel of a node that
@@ -122,9 +149,8 @@ func (k *kubelet) signal(pod string, sig syscall.Signal) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, p := range k.procs {
-		if p.name == pod && p.cmd.Process != nil {
-			kill(p.cmd, sig)
-			return true
+		if p.name == pod {
+			return p.kill(sig)
 		}
 	}
 	return false
@@ -142,11 +168,16 @@ func (k *kubelet) sync(ctx context.Context, pod *corev1.Pod) {
 	case p == nil && pod.DeletionTimestamp != nil && !ended(pod):
 		k.finish(ctx, pod.Name, 137, "never started")
 	case p == nil && !ended(pod):
-		k.start(ctx, pod)
+		if !k.holds(pod) {
+			k.start(ctx, pod)
+		}
 	case p != nil && pod.DeletionTimestamp != nil:
 		k.mu.Lock()
 		first := !p.stopping
 		p.stopping = true
+		if first {
+			p.kill(syscall.SIGTERM)
+		}
 		k.mu.Unlock()
 		if !first {
 			return
@@ -155,12 +186,13 @@ func (k *kubelet) sync(ctx context.Context, pod *corev1.Pod) {
 		if s := pod.DeletionGracePeriodSeconds; s != nil {
 			grace = time.Duration(*s) * time.Second
 		}
-		kill(p.cmd, syscall.SIGTERM)
 		k.wg.Go(func() {
 			select {
 			case <-p.done:
 			case <-time.After(grace):
-				kill(p.cmd, syscall.SIGKILL)
+				k.mu.Lock()
+				p.kill(syscall.SIGKILL)
+				k.mu.Unlock()
 			case <-ctx.Done():
 			}
 		})
@@ -208,11 +240,13 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) {
 	if err == nil {
 		err = cmd.Start()
 	}
+	p.over = err != nil
 	k.mu.Unlock()
 	k.wg.Go(func() {
 		defer close(p.done)
 		code, why := 0, ""
 		if err == nil {
+			k.ends(p)
 			err = cmd.Wait()
 		}
 		var exit *exec.ExitError
@@ -227,6 +261,20 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) {
 		}
 		k.finish(ctx, pod.Name, code, why)
 	})
+}
+
+// ends waits until a process has ended, and marks it before anybody else can
+// get its number.
+func (k *kubelet) ends(p *proc) {
+	for {
+		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	k.mu.Lock()
+	p.over = true
+	k.mu.Unlock()
 }
 
 // finish writes the end of a pod, and removes it where it is being deleted.
