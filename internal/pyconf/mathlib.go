@@ -18,6 +18,20 @@ func (c *callArgs) float(i int) (float64, error) {
 	return f, c.err(err)
 }
 
+// floats reads the arguments of a function that takes len(xs) numbers.
+func (c *callArgs) floats(xs ...*float64) error {
+	if err := c.between(len(xs), len(xs)); err != nil {
+		return err
+	}
+	for i, x := range xs {
+		var err error
+		if *x, err = c.float(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // realNumber is v as a float, for functions that take numbers only.
 func realNumber(v py.Value) (float64, error) {
 	switch v.(type) {
@@ -53,11 +67,8 @@ func initMath() {
 		},
 	} {
 		attrs[name] = func(c *callArgs) (py.Value, source.Pos, error) {
-			if err := c.between(1, 1); err != nil {
-				return nil, 0, err
-			}
-			x, err := c.float(0)
-			if err != nil {
+			var x float64
+			if err := c.floats(&x); err != nil {
 				return nil, 0, err
 			}
 			r := f(x)
@@ -75,10 +86,8 @@ func initMath() {
 		"isfinite": func(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) },
 	} {
 		attrs[name] = func(c *callArgs) (py.Value, source.Pos, error) {
-			if err := c.between(1, 1); err != nil {
-				return nil, 0, err
-			}
-			x, err := c.float(0)
+			var x float64
+			err := c.floats(&x)
 			return f(x), 0, err
 		}
 	}
@@ -133,15 +142,8 @@ func initMath() {
 	}
 	two := func(f func(a, b float64) float64) methodFn {
 		return func(c *callArgs) (py.Value, source.Pos, error) {
-			if err := c.between(2, 2); err != nil {
-				return nil, 0, err
-			}
-			a, err := c.float(0)
-			if err != nil {
-				return nil, 0, err
-			}
-			b, err := c.float(1)
-			if err != nil {
+			var a, b float64
+			if err := c.floats(&a, &b); err != nil {
 				return nil, 0, err
 			}
 			r := f(a, b)
@@ -192,15 +194,8 @@ func initMath() {
 			}
 		}
 		c.kw = nil
-		if err := c.between(2, 2); err != nil {
-			return nil, 0, err
-		}
-		a, err := c.float(0)
-		if err != nil {
-			return nil, 0, err
-		}
-		b, err := c.float(1)
-		if err != nil {
+		var a, b float64
+		if err := c.floats(&a, &b); err != nil {
 			return nil, 0, err
 		}
 		if a == b {
@@ -331,11 +326,8 @@ func (c *callArgs) logarithm(i int, f func(float64) float64) (float64, error) {
 // mathPair is a function of one number that gives two.
 func mathPair(f func(x float64) (a, b py.Value)) methodFn {
 	return func(c *callArgs) (py.Value, source.Pos, error) {
-		if err := c.between(1, 1); err != nil {
-			return nil, 0, err
-		}
-		x, err := c.float(0)
-		if err != nil {
+		var x float64
+		if err := c.floats(&x); err != nil {
 			return nil, 0, err
 		}
 		a, b := f(x)
