@@ -38,15 +38,26 @@ import (
 // which tools/k8s-build.sh fills.
 const BinVar = "SEXTANT_K8S_BIN"
 
+// startTime is how long a part of a control plane may take to answer: seconds,
+// but for machines that have much else to do.
+const startTime = 5 * time.Minute
+
 // processes of a real control plane.
 type processes struct {
 	dir, bin   string
-	etcd       string // its address
+	host       string // address of the loopback network that is this one's
+	etcd       string // URL
 	port       int
 	cfg        *rest.Config
 	mu         sync.Mutex // guards apiserver
-	apiserver  *exec.Cmd
-	background []*exec.Cmd
+	apiserver  *process
+	background []*process
+}
+
+// process is one that was started here.
+type process struct {
+	*exec.Cmd
+	done chan struct{} // it has ended
 }
 
 // Real starts a control plane, or skips the test with the reason why it
@@ -89,6 +100,9 @@ func Real(t testing.TB, environ []string) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := awaitNamespace(ctx, cs); err != nil {
+		t.Fatalf("start Kubernetes: %v", err)
+	}
 	k := newKubelet(cs, t.TempDir(), environ, func(ctx context.Context, name string, change func(*corev1.Pod)) error {
 		for {
 			cur, err := cs.CoreV1().Pods(Namespace).Get(ctx, name, metav1.GetOptions{})
@@ -123,15 +137,24 @@ func (c *Cluster) StopAPI() {
 	p := c.real
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.apiserver.Process.Kill() // gone: fine
-	_ = p.apiserver.Wait()         // killed: an error, of course
+	p.apiserver.stop()
 }
 
 // StartAPI starts the API server again, at the same address.
 func (c *Cluster) StartAPI() error { return c.real.startAPI() }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// loopback is an address that no other control plane has: nobody else's
+// connections take its ports, not even while its server is being restarted.
+func loopback() (string, error) {
+	b := make([]byte, 3)
+	if _, err := rand.Read(b); err != nil {
+		return "", err
+	}
+	return net.IPv4(127, b[0], b[1], 1+b[2]%254).String(), nil
+}
+
+func freePort(host string) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return 0, err
 	}
@@ -139,12 +162,43 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// await asks until the answer is nil, as long as startTime.
+func await(ctx context.Context, what string, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		rctx, stop := context.WithTimeout(ctx, 10*time.Second)
+		err := ask(rctx)
+		stop()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not there: %w", what, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// awaitNamespace waits for the namespace, which the API server makes after it
+// says that it is ready.
+func awaitNamespace(ctx context.Context, cs kubernetes.Interface) error {
+	return await(ctx, "namespace "+Namespace, func(ctx context.Context) error {
+		_, err := cs.CoreV1().Namespaces().Get(ctx, Namespace, metav1.GetOptions{})
+		return err
+	})
+}
+
 const token = "kubetest-admin"
 
 func (p *processes) start() (kubeconfig string, err error) {
+	if p.host, err = loopback(); err != nil {
+		return "", err
+	}
 	var ports [4]int
 	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = freePort(p.host); err != nil {
 			return "", err
 		}
 	}
@@ -164,21 +218,24 @@ func (p *processes) start() (kubeconfig string, err error) {
 		"tokens.csv": []byte(token + ",admin,admin,system:masters\n"),
 		"kubeconfig": fmt.Appendf(nil, `apiVersion: v1
 kind: Config
-clusters: [{name: c, cluster: {server: "https://127.0.0.1:%d", insecure-skip-tls-verify: true}}]
+clusters: [{name: c, cluster: {server: "https://%s:%d", insecure-skip-tls-verify: true}}]
 users: [{name: u, user: {token: %s}}]
 contexts: [{name: x, context: {cluster: c, user: u, namespace: %s}}]
 current-context: x
-`, p.port, token, Namespace),
+`, p.host, p.port, token, Namespace),
 	} {
 		if err := os.WriteFile(p.path(name), text, 0o600); err != nil {
 			return "", err
 		}
 	}
-	p.etcd = fmt.Sprintf("http://127.0.0.1:%d", ports[1])
-	peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2])
+	p.etcd = fmt.Sprintf("http://%s:%d", p.host, ports[1])
+	peer := fmt.Sprintf("http://%s:%d", p.host, ports[2])
 	if err := p.spawn("etcd", "etcd", "--data-dir", p.path("etcd"), "--listen-client-urls", p.etcd, "--advertise-client-urls", p.etcd,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer, "--unsafe-no-fsync"); err != nil {
 		return "", err
+	}
+	if err := await(context.Background(), "etcd", func(ctx context.Context) error { return p.ask(ctx, p.etcd+"/health") }); err != nil {
+		return "", fmt.Errorf("%w: %s", err, p.tail("etcd"))
 	}
 	if p.cfg, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
 		return "", err
@@ -190,13 +247,13 @@ current-context: x
 	return kubeconfig, p.spawn("kcm", filepath.Join(p.bin, "kube-controller-manager"), "--kubeconfig="+kubeconfig,
 		"--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
 		"--controllers=job-controller,ttl-after-finished-controller,garbage-collector-controller,pod-garbage-collector-controller",
-		"--leader-elect=false", fmt.Sprintf("--secure-port=%d", ports[3]), "--bind-address=127.0.0.1", "--cert-dir="+p.path("kcm-certs"),
+		"--leader-elect=false", fmt.Sprintf("--secure-port=%d", ports[3]), "--bind-address="+p.host, "--cert-dir="+p.path("kcm-certs"),
 		"--service-account-private-key-file="+p.path("sa.key"))
 }
 
 func (p *processes) path(name string) string { return filepath.Join(p.dir, name) }
 
-func (p *processes) command(log, name string, args ...string) (*exec.Cmd, error) {
+func (p *processes) command(log, name string, args ...string) (*process, error) {
 	f, err := os.OpenFile(p.path(log+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -205,49 +262,92 @@ func (p *processes) command(log, name string, args ...string) (*exec.Cmd, error)
 	c := exec.Command(name, args...)
 	c.Dir, c.Stdout, c.Stderr = p.dir, f, f
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	return c, c.Start()
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	x := &process{c, make(chan struct{})}
+	go func() {
+		_ = c.Wait() // its log says more
+		close(x.done)
+	}()
+	return x, nil
+}
+
+func (x *process) stop() {
+	_ = x.Process.Kill() // gone: fine
+	<-x.done
+}
+
+func (x *process) ended() bool {
+	select {
+	case <-x.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *processes) spawn(log, name string, args ...string) error {
-	c, err := p.command(log, name, args...)
+	x, err := p.command(log, name, args...)
 	if err != nil {
 		return err
 	}
-	p.background = append(p.background, c)
+	p.background = append(p.background, x)
 	return nil
 }
 
 func (p *processes) startAPI() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, err := p.command("apiserver", filepath.Join(p.bin, "kube-apiserver"), "--etcd-servers="+p.etcd, fmt.Sprintf("--secure-port=%d", p.port),
-		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--cert-dir="+p.path("certs"), "--token-auth-file="+p.path("tokens.csv"),
-		"--authorization-mode=RBAC", "--service-account-issuer=https://localhost", "--service-account-key-file="+p.path("sa.pub"),
-		"--service-account-signing-key-file="+p.path("sa.key"), "--service-cluster-ip-range=10.96.0.0/24",
-		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition", "--enable-priority-and-fairness=false", "--endpoint-reconciler-type=none",
-		"--kubelet-preferred-address-types=InternalIP")
+	start := func() (err error) {
+		p.apiserver, err = p.command("apiserver", filepath.Join(p.bin, "kube-apiserver"), "--etcd-servers="+p.etcd, fmt.Sprintf("--secure-port=%d", p.port),
+			"--bind-address="+p.host, "--advertise-address="+p.host, "--cert-dir="+p.path("certs"), "--token-auth-file="+p.path("tokens.csv"),
+			"--authorization-mode=RBAC", "--service-account-issuer=https://localhost", "--service-account-key-file="+p.path("sa.pub"),
+			"--service-account-signing-key-file="+p.path("sa.key"), "--service-cluster-ip-range=10.96.0.0/24",
+			"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition", "--enable-priority-and-fairness=false", "--endpoint-reconciler-type=none",
+			"--kubelet-preferred-address-types=InternalIP")
+		return err
+	}
+	if err := start(); err != nil {
+		return err
+	}
+	err := await(context.Background(), "the API server", func(ctx context.Context) error {
+		if p.apiserver.ended() { // it gives up when something it starts with takes too long
+			if err := start(); err != nil {
+				return err
+			}
+		}
+		return p.ask(ctx, fmt.Sprintf("https://%s:%d/readyz", p.host, p.port))
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, p.tail("apiserver"))
+	}
+	return nil
+}
+
+// ask requests a page that says whether a server is well.
+func (p *processes) ask(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		return err
 	}
-	p.apiserver = c
-	h := &http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // a test's own server
-	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		r, err := http.NewRequest("GET", fmt.Sprintf("https://127.0.0.1:%d/readyz", p.port), nil)
-		if err != nil {
-			return err
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		res, err := h.Do(r)
-		if err != nil {
-			continue
-		}
-		res.Body.Close()
-		if res.StatusCode == http.StatusOK {
-			return nil
-		}
+	r.Header.Set("Authorization", "Bearer "+token)
+	h := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // a test's own server
+	res, err := h.Do(r)
+	if err != nil {
+		return err
 	}
-	text, _ := os.ReadFile(p.path("apiserver.log"))
-	return fmt.Errorf("the API server does not get ready: %s", text[max(0, len(text)-2000):])
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, res.Status)
+	}
+	return nil
+}
+
+// tail is how a log ends.
+func (p *processes) tail(log string) []byte {
+	text, _ := os.ReadFile(p.path(log + ".log")) // none: nothing to say
+	return text[max(0, len(text)-2000):]
 }
 
 func (p *processes) stopAll() {
@@ -256,8 +356,7 @@ func (p *processes) stopAll() {
 		all = append(all, p.apiserver)
 	}
 	for i := len(all) - 1; i >= 0; i-- {
-		_ = all[i].Process.Kill() // gone: fine
-		_ = all[i].Wait()         // killed: an error, of course
+		all[i].stop()
 	}
 }
 
