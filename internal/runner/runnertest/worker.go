@@ -26,8 +26,9 @@ import (
 // WorkerVar, when set, makes the test binary the fake worker.
 const WorkerVar = "SEXTANT_RUNNERTEST_WORKER"
 
-// beat of the fake worker: short, so that hanging shows soon.
-const beat = 100 * time.Millisecond
+// beat of the fake worker: short, so that hanging shows soon, and not so short
+// that 64 of them keep a small machine busy.
+const beat = 300 * time.Millisecond
 
 // worker executes a manifest whose datasets say how it is to behave:
 //
@@ -303,7 +304,7 @@ func (w *fake) hold(ctx context.Context, u *task.Unit, n int) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

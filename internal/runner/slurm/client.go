@@ -72,7 +72,7 @@ func (c *client) run(ctx context.Context, env []string, stdin, name string, args
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second // on a busy machine what was said comes that late
 	ownGroup(cmd)
 	if err := cmd.Run(); err != nil {
 		text := prefixes.ReplaceAllString(strings.TrimSpace(said.String()), "")
@@ -95,6 +95,9 @@ func unreachable(err error) bool {
 		return false
 	}
 	if exit := (*exec.ExitError)(nil); ce.Said == "" && errors.As(err, &exit) {
+		return true
+	}
+	if errors.Is(err, exec.ErrWaitDelay) { // it has ended well, but not all that it said came
 		return true
 	}
 	for _, s := range []string{"Unable to contact slurm controller", "Socket timed out", "Connection refused", "Connection timed out", "Zero Bytes were transmitted", "no answer in time",

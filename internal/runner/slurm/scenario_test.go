@@ -41,7 +41,7 @@ type scene struct {
 
 // patience is how long something may take that takes a moment: machines that
 // run tests stand still now and then.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 func newScene(t *testing.T, c *slurmtest.Cluster, workers int, tasks []task.Task) *scene {
 	t.Helper()

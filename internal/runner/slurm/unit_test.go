@@ -247,6 +247,9 @@ func TestErrors(t *testing.T) {
 	if !unreachable(mk("Batch job submission failed: Unable to contact slurm controller (connect failure)")) || unreachable(mk("Invalid partition name specified")) || unreachable(errors.New("Socket timed out")) {
 		t.Error("unreachable")
 	}
+	if !unreachable(&commandError{Name: "sbatch", Err: exec.ErrWaitDelay}) || unreachable(&commandError{Name: "sbatch", Err: exec.ErrNotFound}) {
+		t.Error("unreachable: commands that said nothing")
+	}
 	if !tooMany(mk("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)")) || tooMany(mk("Invalid qos specification")) {
 		t.Error("tooMany")
 	}

@@ -40,7 +40,7 @@ const GPUs = 4
 
 // patience is how long something may take that takes a moment: machines that
 // run tests stand still now and then.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // Cluster is a running Slurm.
 type Cluster struct {
@@ -233,6 +233,11 @@ MaxArraySize=10001
 MaxJobCount=20000
 MinJobAge=300
 KillWait=2
+# a busy machine takes long to start a job: it is not to be put back into the queue for that
+MessageTimeout=60
+TCPTimeout=60
+BatchStartTimeout=300
+UnkillableStepTimeout=600
 InactiveLimit=0
 JobRequeue=1
 AccountingStorageType=accounting_storage/none
