@@ -3,10 +3,11 @@
 package chaos
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"sextant/internal/model/fake"
 )
@@ -53,15 +54,24 @@ func TestEvalTooEarly(t *testing.T) {
 	spec := Spec{Fleet: Local, Workers: 2, Partition: "dict(type=NaivePartitioner)"}
 	want, _ := undisturbed(t, spec.Config())
 	l := NewLab(t, program)
-	l.Env = append(l.Env, fake.DelayVar+"=30ms")
+	release := l.Hold(60)
 	l.Config(spec.Config())
 	s := l.Start()
-	for begin := time.Now(); l.RunDir() == "" || l.Recorded().Rows < 20; time.Sleep(5 * time.Millisecond) {
-		if s.Ended() || time.Since(begin) > time.Minute {
-			t.Fatalf("no records\n%s", s.Stderr())
-		}
-	}
+	l.Held(s, 2)
 	s.Signal(syscall.SIGINT)
+	l.Until(s, "workers that are told to stop", func() bool {
+		logs, _ := filepath.Glob(filepath.Join(l.RunDir(), "logs", "infer", "*", "*.out")) // the pattern is well formed
+		n := 0
+		for _, p := range logs {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += strings.Count(string(b), "finishing what is in flight")
+		}
+		return n == 2
+	})
+	release()
 	if code := s.Wait(); code != 130 || !strings.Contains(s.Stderr(), "infer: stopped, ") || !strings.Contains(s.Stderr(), "run the same command with -r") {
 		t.Errorf("exit code %d\n%s", code, s.Stderr())
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -86,14 +87,71 @@ func NewLab(t testing.TB, bin string) *Lab {
 	return l
 }
 
+// patience is how long something may take that takes a moment: machines that
+// run tests stand still now and then.
+const patience = 3 * time.Minute
+
+// stop kills what runs and waits until it is gone: it writes to the folder
+// that is removed next.
 func (l *Lab) stop() {
 	l.mu.Lock()
+	var live []*Session
 	for s := range l.live {
+		live = append(live, s)
 		_ = s.cmd.Process.Kill() // it may just have ended
 	}
 	l.mu.Unlock()
-	for _, pid := range l.Workers() {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	for _, s := range live {
+		<-s.done
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		ws := l.Workers()
+		if len(ws) == 0 {
+			break
+		}
+		for _, pid := range ws {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// Until waits until cond holds, while s has not ended, and returns whether it
+// does.
+func (l *Lab) Until(s *Session, what string, cond func() bool) bool {
+	l.T.Helper()
+	for begin := time.Now(); !cond(); time.Sleep(5 * time.Millisecond) {
+		if s.Ended() {
+			return cond()
+		}
+		if time.Since(begin) > patience {
+			l.T.Fatalf("waited in vain for %s\n%s", what, s.Stderr())
+		}
+	}
+	return true
+}
+
+// Hold makes requests wait, from the n-th of the lab on, until release is
+// called: the sessions started next do not get any further.
+func (l *Lab) Hold(n int) (release func()) {
+	file := filepath.Join(l.Dir, fmt.Sprintf("release-%d", n))
+	l.Env = append(l.Env, fmt.Sprintf("%s=%d %s", fake.HoldVar, n, file))
+	return func() {
+		l.T.Helper()
+		if err := os.WriteFile(file, nil, 0o666); err != nil {
+			l.T.Fatal(err)
+		}
+	}
+}
+
+// Held waits until s does not get any further: this many workers have requests
+// that are held, and nothing else is on its way.
+func (l *Lab) Held(s *Session, workers int) {
+	l.T.Helper()
+	if !l.Until(s, "requests that are held", func() bool {
+		r, _ := l.Requests(0)
+		return len(r.Held) >= workers && r.Open == r.held()
+	}) {
+		l.T.Fatalf("ended before a request was held\n%s", s.Stderr())
 	}
 }
 
@@ -110,10 +168,28 @@ type Session struct {
 	l    *Lab
 	cmd  *exec.Cmd
 	args []string
-	out  bytes.Buffer
-	err  bytes.Buffer
+	out  output
+	err  output
 	done chan struct{}
 	code int
+}
+
+// output is what a process has written so far.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 // Start starts `sextant run eval.py -w Work --offline args…`.
@@ -172,7 +248,7 @@ func (s *Session) Wait() int {
 	s.l.T.Helper()
 	select {
 	case <-s.done:
-	case <-time.After(3 * time.Minute):
+	case <-time.After(3 * patience):
 		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // shows where it hangs
 		<-s.done
 		s.l.T.Fatalf("sextant %v hung:\n%s", s.args, s.Stderr())
@@ -180,10 +256,10 @@ func (s *Session) Wait() int {
 	return s.code
 }
 
-// Stderr is what was written so far; call it after Wait.
+// Stderr is what was written so far.
 func (s *Session) Stderr() string { return s.err.String() }
 
-// Stdout is what was written so far; call it after Wait.
+// Stdout is what was written so far.
 func (s *Session) Stdout() string { return s.out.String() }
 
 // Run starts a session, waits for it and fails the test when its exit code is
@@ -235,8 +311,8 @@ func (l *Lab) Workers() []int {
 func (l *Lab) Quiet() {
 	l.T.Helper()
 	for begin := time.Now(); len(l.Workers()) > 0; time.Sleep(5 * time.Millisecond) {
-		if time.Since(begin) > time.Minute {
-			l.T.Fatalf("workers %v outlive their coordinator by a minute", l.Workers())
+		if time.Since(begin) > patience {
+			l.T.Fatalf("workers %v outlive their coordinator by %v", l.Workers(), patience)
 		}
 	}
 }
@@ -333,13 +409,22 @@ type Requests struct {
 	Cut   int // processes that were cut off: they have requests that were not answered
 	// Took is how long each answer took, by the worker's process.
 	Took map[string][]time.Duration
+	// Held is how many were held, by the worker's process.
+	Held map[string]int
 }
 
-// Requests reads the request log from byte offset from to its end, and returns
-// where that is.
+func (r *Requests) held() (n int) {
+	for _, k := range r.Held {
+		n += k
+	}
+	return n
+}
+
+// Requests reads the request log from byte offset from to the end of its last
+// whole line, and returns where that is.
 func (l *Lab) Requests(from int64) (Requests, int64) {
 	l.T.Helper()
-	r := Requests{Begun: map[string]int{}, Took: map[string][]time.Duration{}}
+	r := Requests{Begun: map[string]int{}, Took: map[string][]time.Duration{}, Held: map[string]int{}}
 	f, err := os.Open(l.log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, 0
@@ -352,10 +437,16 @@ func (l *Lab) Requests(from int64) (Requests, int64) {
 		l.T.Fatal(err)
 	}
 	open := map[string]int{} // by process
-	sc := bufio.NewScanner(f)
-	for sc.Scan() {
-		from += int64(len(sc.Bytes())) + 1
-		w := strings.Fields(sc.Text())
+	rd := bufio.NewReader(f)
+	for {
+		line, err := rd.ReadString('\n')
+		if errors.Is(err, io.EOF) { // what is behind the last line is being written
+			break
+		} else if err != nil {
+			l.T.Fatal(err)
+		}
+		from += int64(len(line))
+		w := strings.Fields(line)
 		switch {
 		case len(w) == 3 && w[0] == "b":
 			r.Begun[w[2]]++
@@ -367,15 +458,14 @@ func (l *Lab) Requests(from int64) (Requests, int64) {
 			open[w[1]]--
 			us, err := strconv.Atoi(w[3])
 			if err != nil {
-				l.T.Fatalf("request log: %q", sc.Text())
+				l.T.Fatalf("request log: %q", line)
 			}
 			r.Took[w[1]] = append(r.Took[w[1]], time.Duration(us)*time.Microsecond)
+		case len(w) == 3 && w[0] == "h":
+			r.Held[w[1]]++
 		default:
-			l.T.Fatalf("request log: %q", sc.Text())
+			l.T.Fatalf("request log: %q", line)
 		}
-	}
-	if err := sc.Err(); err != nil {
-		l.T.Fatal(err)
 	}
 	for _, n := range open {
 		if n > 0 {

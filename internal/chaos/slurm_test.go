@@ -13,13 +13,7 @@ import (
 )
 
 // slurmFleet is a real Slurm with faults of its own.
-func slurmFleet(t *testing.T, c *slurmtest.Cluster) Fleet {
-	host := strings.Fields(c.Must(t, "sinfo", "-h", "-o", "%n"))[0]
-	set := func(l *Lab, state ...string) {
-		if out, err := c.Command("scontrol", append([]string{"update", "NodeName=" + host}, state...)...); err != nil {
-			l.T.Errorf("%v: %s", err, out)
-		}
-	}
+func slurmFleet(c *slurmtest.Cluster) Fleet {
 	pause := func(r *rand.Rand) { time.Sleep(time.Duration(50+r.Intn(300)) * time.Millisecond) }
 	return Fleet{
 		Name:   "slurm",
@@ -43,9 +37,13 @@ func slurmFleet(t *testing.T, c *slurmtest.Cluster) Fleet {
 				return Effect{}
 			}},
 			{"the node is drained for a while", func(l *Lab, s *Session, r *rand.Rand) Effect {
-				set(l, "State=DRAIN", "Reason=test")
+				if err := c.Drain(); err != nil {
+					l.T.Error(err)
+				}
 				pause(r)
-				set(l, "State=RESUME")
+				if err := c.Resume(); err != nil {
+					l.T.Error(err)
+				}
 				return Effect{}
 			}},
 		},
@@ -65,8 +63,8 @@ func TestSoakSlurm(t *testing.T) {
 	seed := number("SEXTANT_CHAOS_SEED", time.Now().UnixNano()%1e9)
 	rounds := number("SEXTANT_CHAOS_ROUNDS", 2)
 	t.Logf("SEXTANT_CHAOS_SEED=%d SEXTANT_CHAOS_ROUNDS=%d; undisturbed, local: %v", seed, rounds, wall)
-	c := slurmtest.Start(t)
-	f := slurmFleet(t, c)
+	c := slurmtest.Start(t, "KillWait=30") // workers that are told to end have the time
+	f := slurmFleet(c)
 	for i := int64(0); i < rounds; i++ {
 		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 			l := NewLab(t, program)

@@ -9,6 +9,7 @@
 package fake
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -54,6 +55,10 @@ const (
 	// LogVar names a file to which every request appends two lines, when it
 	// begins and when it has been answered: "b <pid> <TextID>", "e <pid> <TextID> <microseconds>".
 	LogVar = "SEXTANT_FAKE_LOG"
+	// HoldVar is a number and a file, divided by a blank: from that many
+	// requests in the log on each waits, before it is answered, until there is
+	// such a file. Those that wait add a line to the log: "h <pid> <TextID>".
+	HoldVar = "SEXTANT_FAKE_HOLD"
 	// DelayVar is the delay of each request, as time.ParseDuration reads it, in
 	// place of delay_ms. Several, divided by commas, are those of the workers by
 	// their place (SEXTANT_SLOT), the last for all further ones.
@@ -95,8 +100,45 @@ func (m *Model) environment(getenv func(string) string) error {
 			return fmt.Errorf("open request log: %w", err)
 		}
 		m.log = f
+		if h := getenv(HoldVar); h != "" {
+			n, file, _ := strings.Cut(h, " ")
+			if m.holdFrom, err = strconv.Atoi(n); err != nil || m.holdFrom < 1 || file == "" {
+				return fmt.Errorf("%s: %q is not a number and a file", HoldVar, h)
+			}
+			m.holdFile = file
+		}
 	}
 	return nil
+}
+
+// hold keeps a request that the log has back as HoldVar says.
+func (m *Model) hold(ctx context.Context, id string) error {
+	if m.holdFile == "" {
+		return nil
+	}
+	b, err := os.ReadFile(m.log.Name())
+	if err != nil {
+		return fmt.Errorf("request log: %w", err)
+	}
+	if bytes.Count(append([]byte("\n"), b...), []byte("\nb ")) < m.holdFrom {
+		return nil
+	}
+	for told := false; ; {
+		if _, err := os.Stat(m.holdFile); err == nil {
+			return nil
+		}
+		if !told {
+			told = true
+			if _, err := fmt.Fprintf(m.log, "h %d %s\n", os.Getpid(), id); err != nil {
+				return fmt.Errorf("request log: %w", err)
+			}
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Options are the keys of the model's dict beside the usual ones.
@@ -143,7 +185,9 @@ type Model struct {
 	requests, computed, out atomic.Int64
 	now, peak               atomic.Int64
 
-	log *os.File // requests, nil where nobody asked for them
+	log      *os.File // requests, nil where nobody asked for them
+	holdFrom int      // see HoldVar
+	holdFile string
 }
 
 var (
@@ -256,6 +300,9 @@ func (m *Model) begin(ctx context.Context, text string) (end func(), err error) 
 		end = func() {
 			m.now.Add(-1)
 			_, _ = fmt.Fprintf(m.log, "e %d %s %d\n", os.Getpid(), id, time.Since(begin).Microseconds()) // the beginning counts
+		}
+		if err := m.hold(ctx, id); err != nil {
+			return end, err
 		}
 	}
 	if m.Hook != nil {
