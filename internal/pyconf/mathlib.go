@@ -52,6 +52,7 @@ func initMath() {
 		"atan": pymath.Atan, "sinh": pymath.Sinh, "cosh": pymath.Cosh, "tanh": pymath.Tanh, "fabs": math.Abs, "log1p": pymath.Log1p,
 		"expm1": math.Expm1, "degrees": func(x float64) float64 { return x * (180 / math.Pi) }, "asinh": pymath.Asinh, "acosh": pymath.Acosh,
 		"radians": func(x float64) float64 { return x * (math.Pi / 180) }, "cbrt": pymath.Cbrt, "erf": math.Erf, "erfc": math.Erfc, "exp2": pymath.Exp2,
+		"gamma": pymath.Gamma, "lgamma": pymath.LGamma,
 		"atanh": func(x float64) float64 {
 			if math.Abs(x) == 1 {
 				return math.NaN()
@@ -164,7 +165,7 @@ func initMath() {
 	}
 	attrs["pow"], attrs["fmod"], attrs["atan2"], attrs["copysign"] = two(pymath.Pow), two(math.Mod), two(pymath.Atan2), two(math.Copysign)
 	attrs["remainder"], attrs["nextafter"] = two(math.Remainder), two(math.Nextafter)
-	attrs["hypot"] = mathHypot
+	attrs["hypot"], attrs["dist"] = mathHypot, mathDist
 	attrs["modf"] = mathPair(func(x float64) (py.Value, py.Value) {
 		if math.IsInf(x, 0) {
 			return math.Copysign(0, x), x
@@ -190,13 +191,16 @@ func initMath() {
 			case "abs_tol":
 				abs = f.(float64)
 			default:
-				return nil, 0, c.errorf("TypeError", "isclose() got an unexpected keyword argument '%v'", e.Key)
+				return nil, 0, c.errorf("TypeError", "'%v' is an invalid keyword argument for isclose()", e.Key)
 			}
 		}
 		c.kw = nil
 		var a, b float64
 		if err := c.floats(&a, &b); err != nil {
 			return nil, 0, err
+		}
+		if rel < 0 || abs < 0 {
+			return nil, 0, c.errorf("ValueError", "tolerances must be non-negative")
 		}
 		if a == b {
 			return true, 0, nil
@@ -211,32 +215,25 @@ func initMath() {
 		if err := c.between(1, 1); err != nil {
 			return nil, 0, err
 		}
-		acc := new(big.Float).SetPrec(2200)
-		special, anyNaN := 0.0, false
+		var sum pymath.Sum
+		infs := 0.0
 		err := c.fr.each(c.args[0], c.n, func(v py.Value, _ source.Pos) error {
 			x, err := realNumber(v)
 			if err != nil {
 				return c.err(err)
 			}
-			if math.IsInf(x, 0) || math.IsNaN(x) {
-				special += x
-				anyNaN = anyNaN || math.IsNaN(x)
-			} else {
-				acc.Add(acc, new(big.Float).SetPrec(2200).SetFloat64(x))
+			if math.IsInf(x, 0) {
+				infs += x
+			}
+			if !sum.Add(x) {
+				return c.errorf("OverflowError", "intermediate overflow in fsum")
 			}
 			return nil
 		})
-		if err != nil || special != 0 {
-			if math.IsNaN(special) && !anyNaN {
-				return nil, 0, c.errorf("ValueError", "-inf + inf in fsum")
-			}
-			return special, 0, err
+		if err == nil && math.IsNaN(infs) {
+			err = c.errorf("ValueError", "-inf + inf in fsum")
 		}
-		r, _ := acc.Float64()
-		if math.IsInf(r, 0) {
-			return nil, 0, c.errorf("OverflowError", "intermediate overflow in fsum")
-		}
-		return r, 0, nil
+		return sum.Value(), 0, err
 	}
 	ints := func(empty int, f func(z, a, b *big.Int)) methodFn {
 		return func(c *callArgs) (py.Value, source.Pos, error) {
@@ -278,6 +275,9 @@ func initMath() {
 		}
 		var acc py.Value = 1
 		for _, e := range c.kw {
+			if e.Key != "start" {
+				return nil, 0, c.errorf("TypeError", "'%v' is an invalid keyword argument for prod()", e.Key)
+			}
 			acc = e.Val
 		}
 		err := c.fr.each(c.args[0], c.n, func(v py.Value, _ source.Pos) (err error) {
@@ -374,21 +374,54 @@ func mathHypot(c *callArgs) (py.Value, source.Pos, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		xs[i] = math.Abs(x)
+		xs[i] = x
 	}
+	return norm(xs), 0, nil
+}
+
+// mathDist is dist: how far two points are from each other.
+func mathDist(c *callArgs) (py.Value, source.Pos, error) {
+	if err := c.between(2, 2); err != nil {
+		return nil, 0, err
+	}
+	var points [2][]float64
+	for i, a := range c.args {
+		l, err := c.fr.list(a, c.n)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, v := range l.Items {
+			x, err := realNumber(v)
+			if err != nil {
+				return nil, 0, c.err(err)
+			}
+			points[i] = append(points[i], x)
+		}
+	}
+	if len(points[0]) != len(points[1]) {
+		return nil, 0, c.errorf("ValueError", "both points must have the same number of dimensions")
+	}
+	for i, x := range points[1] {
+		points[0][i] -= x
+	}
+	return norm(points[0]), 0, nil
+}
+
+// norm is the length of a vector.
+func norm(xs []float64) float64 {
 	switch len(xs) {
 	case 0:
-		return 0.0, 0, nil
+		return 0
 	case 1:
-		return xs[0], 0, nil
+		return math.Abs(xs[0])
 	case 2:
-		return pymath.Hypot(xs[0], xs[1]), 0, nil
+		return pymath.Hypot(math.Abs(xs[0]), math.Abs(xs[1]))
 	}
 	sum, nan := new(big.Float).SetPrec(4500), false
 	for _, x := range xs {
 		switch {
 		case math.IsInf(x, 0):
-			return x, 0, nil
+			return math.Inf(1)
 		case math.IsNaN(x):
 			nan = true
 		default:
@@ -397,10 +430,10 @@ func mathHypot(c *callArgs) (py.Value, source.Pos, error) {
 		}
 	}
 	if nan {
-		return math.NaN(), 0, nil
+		return math.NaN()
 	}
 	r, _ := sum.Sqrt(sum).Float64()
-	return r, 0, nil
+	return r
 }
 
 // Bounds of factorials and their kin: results of at most maxFactorialBits.

@@ -5,52 +5,73 @@ import (
 	"slices"
 )
 
-// FSum is math.fsum: the correctly rounded sum (Shewchuk's partials).
-func FSum(xs []float64) float64 {
-	var partials []float64
-	special := 0.0
-	for _, x := range xs {
-		if x-x != 0 {
-			special += x
-			continue
-		}
-		k := 0
-		for _, y := range partials {
-			if math.Abs(x) < math.Abs(y) {
-				x, y = y, x
-			}
-			s := quick(x, y)
-			if s.lo != 0 {
-				partials[k] = s.lo
-				k++
-			}
-			x = s.hi
-		}
-		partials = append(partials[:k], x)
+// Sum adds floats as math.fsum does (Shewchuk's partials). The zero value is
+// a sum of nothing.
+type Sum struct {
+	partials []float64 // do not overlap, in rising order
+	special  float64   // of what is not finite
+}
+
+// Add adds x. It returns false when the sum of the finite numbers has left the
+// range of floats, where math.fsum gives up.
+func (s *Sum) Add(x float64) bool {
+	if x-x != 0 {
+		s.special += x
+		return true
 	}
-	if special != 0 || special != special {
-		return special
+	k := 0
+	for _, y := range s.partials {
+		if math.Abs(x) < math.Abs(y) {
+			x, y = y, x
+		}
+		t := quick(x, y)
+		if t.lo != 0 {
+			s.partials[k] = t.lo
+			k++
+		}
+		x = t.hi
 	}
-	n := len(partials)
+	if s.partials = s.partials[:k]; x != 0 {
+		s.partials = append(s.partials, x)
+	}
+	return x-x == 0
+}
+
+// Value is the sum, correctly rounded: not finite when a number was not, or
+// when Add has returned false.
+func (s *Sum) Value() float64 {
+	if s.special != 0 || s.special != s.special {
+		return s.special
+	}
+	n := len(s.partials)
 	if n == 0 {
 		return 0
 	}
-	hi, lo := partials[n-1], 0.0
+	hi, lo := s.partials[n-1], 0.0
 	for n--; n > 0; {
 		n--
-		s := quick(hi, partials[n])
-		if hi, lo = s.hi, s.lo; lo != 0 {
+		t := quick(hi, s.partials[n])
+		if hi, lo = t.hi, t.lo; lo != 0 {
 			break
 		}
 	}
 	// half-way cases follow the sign of what is left
-	if n > 0 && (lo < 0 && partials[n-1] < 0 || lo > 0 && partials[n-1] > 0) {
+	if n > 0 && (lo < 0 && s.partials[n-1] < 0 || lo > 0 && s.partials[n-1] > 0) {
 		y := lo * 2
 		if x := hi + y; y == x-hi {
 			hi = x
 		}
 	}
 	return hi
+}
+
+// FSum is math.fsum: the correctly rounded sum.
+func FSum(xs []float64) float64 {
+	var s Sum
+	for _, x := range xs {
+		s.Add(x)
+	}
+	return s.Value()
 }
 
 // NumPySum is np.sum of a contiguous float64 array: pairwise in blocks of 128.
