@@ -2,6 +2,7 @@ package py
 
 import (
 	"encoding/binary"
+	"iter"
 	"math"
 	"math/big"
 	"math/bits"
@@ -269,29 +270,41 @@ func (o *setOrder) mask() int {
 	return len(o.table) - 1
 }
 
+// way gives the slots on the way of a hash, in the order in which they are
+// tried.
+func (o *setOrder) way(h uint64) iter.Seq[*setSlot] {
+	return func(yield func(*setSlot) bool) {
+		mask := uint64(len(o.table) - 1)
+		i, perturb := h&mask, h
+		for range maxProbes {
+			row := uint64(0)
+			if i+probes <= mask {
+				row = probes
+			}
+			for j := i; j <= i+row; j++ {
+				if !yield(&o.table[j]) {
+					return
+				}
+			}
+			perturb >>= 5
+			i = (i*5 + 1 + perturb) & mask
+		}
+	}
+}
+
 // find gives the first empty slot on the way of a hash, and the last slot on
 // the way to it that a removed member left.
 func (o *setOrder) find(h uint64) (empty, dummy *setSlot) {
 	if o.table == nil {
 		o.table = make([]setSlot, smallestSet)
 	}
-	mask := uint64(len(o.table) - 1)
-	i, perturb := h&mask, h
-	for range maxProbes {
-		row := uint64(0)
-		if i+probes <= mask {
-			row = probes
+	for s := range o.way(h) {
+		switch s.state {
+		case slotEmpty:
+			return s, dummy
+		case slotDummy:
+			dummy = s
 		}
-		for j := i; j <= i+row; j++ {
-			switch o.table[j].state {
-			case slotEmpty:
-				return &o.table[j], dummy
-			case slotDummy:
-				dummy = &o.table[j]
-			}
-		}
-		perturb >>= 5
-		i = (i*5 + 1 + perturb) & mask
 	}
 	o.lost, o.table = true, nil
 	return nil, nil
@@ -378,21 +391,11 @@ func (o *setOrder) remove(v Value, h uint64, known bool) {
 		o.used--
 	}
 	if known {
-		mask := uint64(len(o.table) - 1)
-		i, perturb := h&mask, h
-		for range maxProbes {
-			row := uint64(0)
-			if i+probes <= mask {
-				row = probes
+		for s := range o.way(h) {
+			if is(s) {
+				drop(s)
+				return
 			}
-			for j := i; j <= i+row; j++ {
-				if is(&o.table[j]) {
-					drop(&o.table[j])
-					return
-				}
-			}
-			perturb >>= 5
-			i = (i*5 + 1 + perturb) & mask
 		}
 	}
 	for i := range o.table {
