@@ -279,28 +279,35 @@ var hints = map[string]string{
 // manyDatasets are worth a second processor.
 const manyDatasets = 512
 
-// datasets decodes all datasets, a share of them on each processor.
+// InParts works on n datasets, a share of them on each processor when they are
+// many: do is called for each share, from dataset lo up to hi, with a T of its
+// own. It returns the Ts in the order of the shares.
+func InParts[T any](n int, do func(part *T, lo, hi int)) []T {
+	count := 1
+	if n >= manyDatasets {
+		count = runtime.GOMAXPROCS(0)
+	}
+	parts := make([]T, count)
+	var wg sync.WaitGroup
+	for p := range parts {
+		wg.Go(func() { do(&parts[p], p*n/count, (p+1)*n/count) })
+	}
+	wg.Wait()
+	return parts
+}
+
+// datasets decodes all datasets.
 func (d *decoder) datasets(ms []*py.Dict) []*Dataset {
 	out := make([]*Dataset, len(ms))
 	room := make([]Dataset, len(ms))
-	parts := 1
-	if len(ms) >= manyDatasets {
-		parts = runtime.GOMAXPROCS(0)
-	}
-	ds := make([]decoder, parts)
-	var wg sync.WaitGroup
+	parts := InParts(len(ms), func(part *decoder, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			out[i] = &room[i]
+			part.dataset(ms[i], out[i])
+		}
+	})
 	for p := range parts {
-		lo, hi := p*len(ms)/parts, (p+1)*len(ms)/parts
-		wg.Go(func() {
-			for i := lo; i < hi; i++ {
-				out[i] = &room[i]
-				ds[p].dataset(ms[i], out[i])
-			}
-		})
-	}
-	wg.Wait()
-	for p := range ds {
-		for _, e := range ds[p].errs {
+		for _, e := range parts[p].errs {
 			if !strings.HasPrefix(e.Msg, unknownKey) || !d.told(e.Pos) {
 				d.errs = append(d.errs, e)
 			}

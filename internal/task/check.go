@@ -2,8 +2,6 @@ package task
 
 import (
 	"errors"
-	"runtime"
-	"sync"
 
 	"sextant/internal/dataset"
 	"sextant/internal/evaluator"
@@ -69,28 +67,16 @@ func (c *checker) unknown(cfg *py.Dict, err error) {
 	c.add(Unknown(cfg, err))
 }
 
-// manyDatasets are worth a second processor.
-const manyDatasets = 512
-
-// datasets checks all datasets, a share of them on each processor.
+// datasets checks all datasets.
 func (c *checker) datasets(ds []*spec.Dataset) {
-	parts := 1
-	if len(ds) >= manyDatasets {
-		parts = runtime.GOMAXPROCS(0)
-	}
-	cs := make([]checker, parts)
-	var wg sync.WaitGroup
-	for p := range cs {
-		cs[p].seen = map[source.Pos]bool{}
-		wg.Go(func() {
-			for _, d := range ds[p*len(ds)/parts : (p+1)*len(ds)/parts] {
-				cs[p].dataset(d)
-			}
-		})
-	}
-	wg.Wait()
-	for p := range cs {
-		for _, d := range cs[p].errs {
+	parts := spec.InParts(len(ds), func(part *checker, lo, hi int) {
+		part.seen = map[source.Pos]bool{}
+		for _, d := range ds[lo:hi] {
+			part.dataset(d)
+		}
+	})
+	for _, part := range parts {
+		for _, d := range part.errs {
 			c.add(d)
 		}
 	}
