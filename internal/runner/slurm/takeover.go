@@ -27,6 +27,9 @@ func (s *stageRun) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if arrays, err = s.clearLate(ctx, arrays); err != nil {
+		return err
+	}
 	newest := map[string]int{} // attempt by work: earlier ones have ended
 	for _, a := range arrays {
 		for _, x := range a.Elements {
@@ -87,6 +90,40 @@ func (s *stageRun) takeOver(ctx context.Context) error {
 	}
 	s.nextAsk = s.now()
 	return nil
+}
+
+// clearLate takes away the arrays that Slurm does not know. An sbatch that the
+// earlier coordinator had started may still be on its way: once the manifests
+// are gone its workers do nothing, and those that came just before are
+// cancelled. It returns the other arrays.
+func (s *stageRun) clearLate(ctx context.Context, arrays []*array) (rest []*array, err error) {
+	var gone []*array
+	for _, a := range arrays {
+		if a.JobID != "" {
+			rest = append(rest, a)
+			continue
+		}
+		if err := os.Remove(s.stage.Run.Path(arrayDir(a.Name), "index.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("take back a job array that was never submitted: %w", err)
+		}
+		s.closeArray(a)
+		gone = append(gone, a)
+	}
+	if len(gone) == 0 {
+		return rest, nil
+	}
+	if _, err := s.whatRuns(ctx, gone); err != nil { // finds their numbers
+		return nil, err
+	}
+	var late []string
+	for _, a := range gone {
+		for i := range a.Elements {
+			if a.JobID != "" {
+				late = append(late, fmt.Sprintf("%s_%d", a.JobID, i))
+			}
+		}
+	}
+	return rest, s.clear(ctx, gone, late)
 }
 
 // openArrays reads what is noted of arrays that have not ended.
