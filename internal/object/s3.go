@@ -127,7 +127,7 @@ func Open(c Config) (*S3, error) {
 	tr.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	tr.ResponseHeaderTimeout, tr.MaxIdleConnsPerHost = 30*time.Second, 32
 	client, err := minio.New(u.Host, &minio.Options{
-		Creds: credentials.New(&chain{c: &c}), Secure: u.Scheme == "https", Transport: tr, Region: c.Region, BucketLookup: lookup,
+		Creds: credentials.New(&chain{c: &c}), Secure: u.Scheme == "https", Transport: bodies{tr}, Region: c.Region, BucketLookup: lookup,
 		MaxRetries: 3, // callers know better how long waiting makes sense
 	})
 	if err != nil {
