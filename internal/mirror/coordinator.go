@@ -652,7 +652,7 @@ func (c *Coordinator) push(ctx context.Context, rel string) error {
 	if fromThere {
 		return nil // workers find it where the writer put it
 	}
-	f, err := os.Open(c.run.Path(filepath.FromSlash(rel)))
+	f, st, err := openFile(c.run.Path(filepath.FromSlash(rel)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -660,10 +660,6 @@ func (c *Coordinator) push(ctx context.Context, rel string) error {
 		return fmt.Errorf("upload: %w", err)
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("upload: %w", err)
-	}
 	now := stamp{st.Size(), st.ModTime()}
 	if done && was == now || st.Size() == 0 {
 		return nil

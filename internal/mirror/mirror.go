@@ -33,6 +33,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"regexp"
 	"strconv"
@@ -203,6 +205,20 @@ func (p *place) list(ctx context.Context, dir string, yield func(rel string, i o
 		yield(i.Key[len(full):], i)
 		return nil
 	})
+}
+
+// openFile opens a file that is to be uploaded as it is now.
+func openFile(p string) (*os.File, fs.FileInfo, error) {
+	f, err := os.Open(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, st, nil
 }
 
 // retry does f until it succeeds, fails with what waiting does not mend, or

@@ -42,7 +42,7 @@ func newLab(t *testing.T, stage string) *lab {
 	}
 	t.Cleanup(func() { run.Close() })
 	l := &lab{t: t, s: objecttest.Serve(t), run: run}
-	l.o = Options{URL: "s3://" + objecttest.Bucket + "/p", Store: object.Config{Getenv: l.s.Getenv}, Interval: 10 * time.Millisecond, Patience: 200 * time.Millisecond}
+	l.o = Options{URL: "s3://" + objecttest.Bucket + "/p", Store: object.Config{Getenv: l.s.Getenv}, Interval: 10 * time.Millisecond, Patience: time.Minute}
 	l.c, err = New(run, l.o)
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +117,16 @@ func put(t *testing.T, w *store.Writer, i int, text string) {
 	t.Helper()
 	if err := w.Put(context.Background(), infer.Record{Index: i, ID: rowID(i), State: infer.OK, Data: py.DictOf("prediction", text)}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// has checks that a writer found the first n of so many rows.
+func has(t *testing.T, w *store.Writer, n, of int) {
+	t.Helper()
+	for i := range of {
+		if got := w.Have(i, rowID(i)); got != (i < n) {
+			t.Errorf("row %d: %v", i, got)
+		}
 	}
 }
 
@@ -354,11 +364,7 @@ func TestLaterAttempts(t *testing.T) {
 		t.Errorf("%+v", w2.Manifest())
 	}
 	_, out2 := l.writer(w2, 10)
-	for i := range 10 {
-		if got := out2.Have(i, rowID(i)); got != (i < 4) {
-			t.Errorf("row %d: %v", i, got)
-		}
-	}
+	has(t, out2, 4, 10)
 	put(t, out2, 4, "y")
 	l.flush(w2)
 	// the same attempt twice at once: two files
@@ -388,11 +394,7 @@ func TestLaterAttempts(t *testing.T) {
 	}
 	l.submit(task.Infer, files)
 	_, out4 := l.writer(l.worker(0), 10)
-	for i := range 10 {
-		if got := out4.Have(i, rowID(i)); got != (i < 7) {
-			t.Errorf("row %d: %v", i, got)
-		}
-	}
+	has(t, out4, 7, 10)
 }
 
 // A status never says more than the records beside it.
@@ -402,22 +404,25 @@ func TestStatusComesLast(t *testing.T) {
 	w := l.worker(0)
 	r, out := l.writer(w, 100)
 	rep := task.NewReporter(r, w.Manifest(), "host", 1, time.Millisecond)
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 0; i < 100; i++ {
-			put(t, out, i, "x")
+	written := make(chan struct{})
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() {
+		defer close(written)
+		for i := range 100 {
+			if err := out.Put(t.Context(), infer.Record{Index: i, ID: rowID(i), State: infer.OK, Data: py.DictOf("prediction", "x")}); err != nil {
+				t.Error(err)
+			}
 			rep.Unit(0, func(s *task.UnitStatus) { s.State, s.Done = task.Running, i+1 })
 			if err := w.Flush(context.Background()); err != nil {
 				t.Error(err)
 			}
 		}
-		close(stop)
-	}()
+	})
 	seen := 0
 	for over := false; !over; {
 		select {
-		case <-stop:
+		case <-written:
 			over = true
 		default:
 		}
@@ -436,7 +441,6 @@ func TestStatusComesLast(t *testing.T) {
 			t.Fatalf("the status says %d, %d rows are here", seen, n)
 		}
 	}
-	<-done
 	if err := rep.Finish(task.Done, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -574,14 +578,12 @@ func TestOutage(t *testing.T) {
 		defer mu.Unlock()
 		notes = append(notes, fmt.Sprintf(f, a...))
 	}
-	told := func(text string) func() bool {
-		return func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return strings.Contains(strings.Join(notes, "\n"), text)
-		}
+	told := func(text string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Count(strings.Join(notes, "\n"), text)
 	}
-	l.o.Patience = 2 * time.Second
+	l.o.Patience = 200 * time.Millisecond
 	l.again()
 	w := l.worker(0)
 	_, out := l.writer(w, 2)
@@ -593,14 +595,19 @@ func TestOutage(t *testing.T) {
 	if err := l.c.Begin(context.Background()); !object.Transient(err) {
 		t.Errorf("%v", err)
 	}
-	until(t, "the note", told("trying again"))
 	ctx, cancel := context.WithCancel(context.Background())
-	looped := make(chan struct{})
-	go func() { defer close(looped); l.c.Loop(ctx) }()
+	var looped sync.WaitGroup
+	looped.Go(func() { l.c.Loop(ctx) })
+	defer looped.Wait()
+	defer cancel()
+	until(t, "the note", func() bool { return told("trying again") > 0 }) // of Begin or Loop
 	put(t, out, 1, "y")
 	l.s.Mend()
 	l.flush(w)
-	until(t, "the good news", told("answers again"))
+	until(t, "the good news", func() bool { return told("answers again") > 0 })
+	if n := told("trying again"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
 	until(t, "the rows", func() bool { return l.have() == 2 || l.c.Since(time.Now()) })
 	if l.c.Err() != nil {
 		t.Error(l.c.Err())
@@ -613,13 +620,11 @@ func TestOutage(t *testing.T) {
 	}
 	l.s.Refuse("")
 	until(t, "its end", func() bool { return l.c.Err() == nil })
-	cancel()
-	<-looped
 }
 
 func until(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -465,15 +465,11 @@ func (w *Worker) putRecords(ctx context.Context) error {
 
 // putGrown uploads the whole lines of a file that are not there yet.
 func (w *Worker) putGrown(ctx context.Context, p, rel string, g *growing) error {
-	f, err := os.Open(p)
+	f, st, err := openFile(p)
 	if err != nil {
 		return fmt.Errorf("read records: %w", err)
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("read records: %w", err)
-	}
 	for g.sent < st.Size() {
 		// A write that fails in the middle of a line is taken back, but what
 		// ends with a line's end stays as it is.
