@@ -43,5 +43,8 @@ type Env struct {
 	// has something to finish calls it, once; until then they end the process. nil in tests
 	// that send none.
 	Interrupts func() <-chan struct{}
-	Ctx        context.Context
+	// PostLimit is how long one message to a chat may take, and the last ones
+	// together at the end; 0: notify.Limit.
+	PostLimit time.Duration
+	Ctx       context.Context
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"sextant/internal/notify"
 	"sextant/internal/py"
@@ -23,6 +24,7 @@ type lark struct {
 	user  string
 	run   *notify.Lark            // -l: the whole run
 	stage map[string]*notify.Lark // by stage: -l, or the runner's own
+	limit time.Duration           // for the last messages
 }
 
 // newLark makes what -l and the runners of the config ask for. An address
@@ -35,7 +37,7 @@ func (a *app) newLark(f *runFlags, exp *spec.Experiment, ui *term.UI) (*lark, er
 			return nil, nil
 		}
 		s, _ := v.(string)
-		b, err := notify.NewLark(s, nil, 0)
+		b, err := notify.NewLark(s, nil, a.env.PostLimit)
 		if err != nil {
 			at := where
 			if p, ok := a.files.Position(d.PosOf(larkKey)); ok {
@@ -69,7 +71,10 @@ func (a *app) newLark(f *runFlags, exp *spec.Experiment, ui *term.UI) (*lark, er
 	if !wanted || f.DryRun || f.DumpOnlyMessagePath != "" {
 		return &lark{}, nil
 	}
-	l.user = a.userName()
+	l.user, l.limit = a.userName(), a.env.PostLimit
+	if l.limit <= 0 {
+		l.limit = notify.Limit
+	}
 	l.queue = notify.NewQueue(func(err error) { ui.Note("a message to Lark did not arrive: %v", err) })
 	return l, nil
 }
@@ -77,7 +82,7 @@ func (a *app) newLark(f *runFlags, exp *spec.Experiment, ui *term.UI) (*lark, er
 // close waits for the last messages.
 func (l *lark) close() {
 	if l.queue != nil {
-		l.queue.Close(notify.Limit)
+		l.queue.Close(l.limit)
 		l.queue = nil
 	}
 }

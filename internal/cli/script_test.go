@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -20,7 +22,11 @@ var update = flag.Bool("update", false, "rewrite the expected output in scripts"
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"sextant": func() { os.Exit(Main(OS())) },
+		"sextant": func() {
+			env := OS()
+			env.PostLimit = 5 * time.Minute // whoever answers is busy with other tests, too
+			os.Exit(Main(env))
+		},
 	})
 }
 
@@ -47,10 +53,25 @@ func TestScripts(t *testing.T) {
 				return sharedtest.Root() != "", nil
 			case "root":
 				return os.Getuid() == 0, nil
+			case "tmpfs":
+				return mounts(t), nil
 			}
 			return false, nil
 		},
 	})
+}
+
+// mounts reports whether this process may mount a small file system; root in a
+// container often may not.
+func mounts(t *testing.T) bool {
+	dir := t.TempDir()
+	if exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).Run() != nil {
+		return false
+	}
+	if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+		t.Fatalf("umount: %v: %s", err, out)
+	}
+	return true
 }
 
 // webhook FILE [STATUS] serves a webhook: its address, which holds a token, is

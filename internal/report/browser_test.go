@@ -47,7 +47,7 @@ func openPage(t *testing.T, r Report) *browser {
 		t.Fatal(err)
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
-	ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(stop)
 	actx, stop1 := chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(stop1)
@@ -100,7 +100,7 @@ func eval[T any](t *testing.T, b *browser, js string) T {
 }
 
 // patience is how long a test waits for something that surely comes.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // wait polls until a condition holds in the page and the page is at rest: it
 // shows what its address says, so nothing is about to be drawn anew.
