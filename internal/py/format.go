@@ -217,7 +217,7 @@ func pad(s string, fill rune, align byte, width int) (string, error) {
 }
 
 func formatInt(sp spec, v Value) (string, error) {
-	if strings.IndexRune("bcdoxXn", sp.typ) < 0 {
+	if !strings.ContainsRune("bcdoxXn", sp.typ) {
 		return "", unknownCode(sp, v)
 	}
 	if sp.prec >= 0 {

@@ -178,7 +178,7 @@ flags:
 	if err != nil {
 		return 0, err
 	}
-	if strings.IndexRune("srac"+"diuoxX"+"eEfFgG", r) < 0 || r >= utf8.RuneSelf {
+	if !strings.ContainsRune("srac"+"diuoxX"+"eEfFgG", r) || r >= utf8.RuneSelf {
 		c := "?"
 		if r > 31 && r < 128 {
 			c = string(r)

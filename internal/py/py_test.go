@@ -104,7 +104,7 @@ func TestCyclesAndDepth(t *testing.T) {
 func TestKeysOfDicts(t *testing.T) {
 	t.Parallel()
 	huge, _ := ParseInt("100000000000000000000", 10)
-	same := [][]Value{{1, 1.0, true}, {0, -0.0, false}, {huge, 1e20}, {NewTuple(1, "a"), NewTuple(1.0, "a"), NewTuple(true, "a")},
+	same := [][]Value{{1, 1.0, true}, {0, math.Copysign(0, -1), false}, {huge, 1e20}, {NewTuple(1, "a"), NewTuple(1.0, "a"), NewTuple(true, "a")},
 		{1 << 62, float64(1 << 62)}, {NewTuple(), NewTuple()}}
 	for _, group := range same {
 		d := NewDict()

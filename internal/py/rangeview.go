@@ -107,11 +107,9 @@ func (r *Range) PySlice(lo, hi, step Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, ok := any(r.Step), true
-	if s, err = Binary("*", r.Step, by); err == nil {
-		_, ok = s.(int)
-	}
-	if _, big := step.(*big.Int); big || !ok || err != nil {
+	each, err := Binary("*", r.Step, by)
+	_, fits := each.(int)
+	if _, big := step.(*big.Int); big || !fits || err != nil {
 		return nil, Errorf("OverflowError", "range bounds must fit 64 bits here")
 	}
 	return &Range{Start: r.Start + start*r.Step, Stop: r.Start + stop*r.Step, Step: r.Step * by}, nil

@@ -133,14 +133,6 @@ func countRun[T any](a []T, less func(x, y T) (bool, error)) (int, error) {
 	return n, nil
 }
 
-// SortValues sorts items in place and stably; a nil less is Python's <.
-func SortValues(items []Value, less func(a, b Value) (bool, error)) error {
-	if less == nil {
-		less = valueLess
-	}
-	return stableSort(items, less)
-}
-
 // Sorted is sorted(items, reverse=reverse) as a new slice, by keys (one for
 // each item) unless they are nil.
 func Sorted(items, keys []Value, reverse bool) ([]Value, error) {

@@ -29,14 +29,13 @@ type Tracker struct {
 }
 
 type taskState struct {
-	units    []unitState
-	started  bool
-	told     int  // the attempt whose start was told
-	ended    bool // TaskFinished or TaskFailed was told
-	tries    int
-	failure  *task.Failure
-	log      string
-	finished bool // all units done
+	units   []unitState
+	started bool
+	told    int  // the attempt whose start was told
+	ended   bool // TaskFinished or TaskFailed was told
+	tries   int
+	failure *task.Failure
+	log     string
 }
 
 type unitState struct {
@@ -560,7 +559,6 @@ func (t *Tracker) finished(w *Work) {
 		}
 		tell := all && !ts.ended
 		if all {
-			ts.finished = true
 			ts.ended = true
 		}
 		t.mu.Unlock()

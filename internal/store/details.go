@@ -299,14 +299,14 @@ func (m *memberReader) value() (span, error) {
 // skip passes over the value that comes and returns where it stands. It looks
 // at brackets and strings only.
 func (m *memberReader) skip() (span, error) {
-	c, err := m.peek()
-	if err != nil {
+	if _, err := m.peek(); err != nil {
 		return span{}, err
 	}
 	start := m.off
 	depth := 0
 	for {
-		if c, err = m.next(); err != nil {
+		c, err := m.next()
+		if err != nil {
 			return span{}, err
 		}
 		switch c {

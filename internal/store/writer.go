@@ -43,8 +43,7 @@ type Writer struct {
 	recs   *Records           // what earlier attempts and other workers had finished at opening
 	adopt  map[[16]byte]loc   // answers under other inputs, by identity: the row may have had another number
 	have   map[recordKey]bool // value: failed
-	buf    []byte
-	err    error // sticky: the file can no longer be trusted
+	err    error              // sticky: the file can no longer be trusted
 	stats  WriterStats
 	waited time.Duration // for space since the last write that had some: all Puts wait once, not each
 	closed bool

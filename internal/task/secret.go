@@ -107,7 +107,7 @@ func (h *hider) value(v py.Value) py.Value {
 	case *py.Dict:
 		var out *py.Dict
 		for _, e := range x.Entries() {
-			nv := e.Val
+			var nv py.Value
 			k, _ := e.Key.(string)
 			t, isText := e.Val.(string)
 			if k != "" && (spec.IsSecretKey(k) || isText && spec.IsSecret(k, t)) {

@@ -337,13 +337,3 @@ func Search(pattern, s string, flags ...Flags) *Match {
 func FindAll(pattern, s string, flags ...Flags) []string {
 	return MustCompile(pattern, flags...).FindAll(s)
 }
-
-// Sub is MustCompile(pattern, flags...).Sub(repl, s, 0); it panics on a bad
-// template.
-func Sub(pattern, repl, s string, flags ...Flags) string {
-	out, err := MustCompile(pattern, flags...).Sub(repl, s, 0)
-	if err != nil {
-		panic("pyre: " + repl + ": " + err.Error())
-	}
-	return out
-}

@@ -40,7 +40,7 @@ func (p *parser) number(t token) Expr {
 		f, _ := strconv.ParseFloat(s[:len(s)-1], 64)
 		return &Const{Span: sp, Value: f, Imag: true}
 	}
-	if strings.IndexAny(s, ".eE") >= 0 {
+	if strings.ContainsAny(s, ".eE") {
 		f, _ := strconv.ParseFloat(s, 64) // out of range is ±Inf, as in Python
 		return &Const{Span: sp, Value: f}
 	}

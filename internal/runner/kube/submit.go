@@ -42,10 +42,9 @@ type job struct {
 	slots       []*slot
 	parallelism int
 	secret      bool
-	gone        bool // deleted, by us
-	finished    bool // Kubernetes has marked it finished
-	suspended   bool // by us, to drain it
-	deleted     time.Time
+	gone        bool      // deleted, by us
+	finished    bool      // Kubernetes has marked it finished
+	suspended   bool      // by us, to drain it
 	lost        time.Time // when it was first not in the view
 	asked       time.Time // when its warnings were asked for
 	explained   time.Time // when its pods were last looked at for why they wait
