@@ -56,19 +56,13 @@ func (r *Run) ImportPredictions(modelAbbr, dataset string, recs iter.Seq2[[]byte
 // ImportResult writes results/<model>/<dataset>.json of a result made
 // elsewhere, without a statement: what it was made from is not known here.
 func (r *Run) ImportResult(modelAbbr, dataset string, v *py.Dict) error {
-	if err := errors.Join(checkAbbr("model", modelAbbr), checkAbbr("dataset", dataset)); err != nil {
-		return err
-	}
-	if err := r.fs.Remove(r.statementPath("results", modelAbbr, dataset)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return ioError("replace", r.ResultsPath(modelAbbr, dataset), err)
-	}
-	a, err := r.create(r.ResultsPath(modelAbbr, dataset))
+	a, err := r.stageResult(modelAbbr, dataset, v)
 	if err != nil {
 		return err
 	}
 	defer a.Abort()
-	if err := py.WriteJSON(a, v, resultJSON); err != nil {
-		return ioError("write", a.dst, err)
+	if err := r.fs.Remove(r.statementPath("results", modelAbbr, dataset)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return ioError("replace", a.dst, err)
 	}
 	return a.Commit(false)
 }

@@ -40,17 +40,11 @@ var resultJSON = py.JSONOptions{Indent: 4}
 // kill in between leaves no result rather than one whose origin is not known:
 // the old file goes first, and the new one comes after its statement.
 func (r *Run) WriteResult(modelAbbr, dataset string, v *py.Dict, m ResultMeta) error {
-	if err := errors.Join(checkAbbr("model", modelAbbr), checkAbbr("dataset", dataset)); err != nil {
-		return err
-	}
-	a, err := r.create(r.ResultsPath(modelAbbr, dataset))
+	a, err := r.stageResult(modelAbbr, dataset, v)
 	if err != nil {
 		return err
 	}
 	defer a.Abort()
-	if err := py.WriteJSON(a, v, resultJSON); err != nil {
-		return ioError("write", a.dst, err)
-	}
 	m.V, m.Result = Version, digest{Size: a.size, SHA256: a.Digest()}
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -63,6 +57,22 @@ func (r *Run) WriteResult(modelAbbr, dataset string, v *py.Dict, m ResultMeta) e
 		return err
 	}
 	return a.Commit(false)
+}
+
+// stageResult writes a result beside the place that Commit will put it in.
+func (r *Run) stageResult(modelAbbr, dataset string, v *py.Dict) (*atomicFile, error) {
+	if err := errors.Join(checkAbbr("model", modelAbbr), checkAbbr("dataset", dataset)); err != nil {
+		return nil, err
+	}
+	a, err := r.create(r.ResultsPath(modelAbbr, dataset))
+	if err != nil {
+		return nil, err
+	}
+	if err := py.WriteJSON(a, v, resultJSON); err != nil {
+		a.Abort()
+		return nil, ioError("write", a.dst, err)
+	}
+	return a, nil
 }
 
 // ResultMeta reads the statement of a result. ok is false when there is none
