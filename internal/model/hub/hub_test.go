@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -432,11 +433,28 @@ func TestResumeLater(t *testing.T) {
 	}
 }
 
+// refusing is an address at which nobody listens and nobody else can begin to:
+// the port is that of an open connection's other end.
+func refusing(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
+}
+
 // TestDeadCDN: the address of a CDN is signed and must not come out.
 func TestDeadCDN(t *testing.T) {
 	t.Parallel()
 	h := newFakeHub(t)
-	h.cdn.Close()
+	h.cdn.URL = "http://" + refusing(t)
 	o := h.outside(t, nil)
 	_, err := Resolve(t.Context(), testRepo, o.Options)
 	if err == nil || !strings.Contains(err.Error(), "could not download model.safetensors: "+strings.TrimPrefix(h.cdn.URL, "http://")) {
