@@ -315,4 +315,10 @@ func split(ds *py.Dict, rows, step int, format string) []Part {
 	return out
 }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
+// ceilDiv is ⌈a/b⌉ for a ≥ 0 and any b > 0.
+func ceilDiv(a, b int) int {
+	if a%b > 0 {
+		return a/b + 1
+	}
+	return a / b
+}

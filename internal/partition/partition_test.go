@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -448,6 +449,35 @@ func TestOptionMistakes(t *testing.T) {
 		ds := source.Diagnostics(err)
 		if len(ds) != 1 || ds[0].Msg != tt.msg || ds[0].Hint != tt.hint || ds[0].Pos == 0 {
 			t.Errorf("New(%v): %+v, want %q with hint %q", tt.cfg.Entries(), ds, tt.msg, tt.hint)
+		}
+	}
+}
+
+// Options near the largest int cut nothing: no sum with them wraps round.
+func TestHugeOptions(t *testing.T) {
+	t.Parallel()
+	in := Input{Config: py.NewDict(), Models: []*py.Dict{py.DictOf("abbr", "m")}, Size: func(*py.Dict) (int, error) { return 60, nil }}
+	for i := range 5 {
+		in.Datasets = append(in.Datasets, py.DictOf("abbr", fmt.Sprint("d", i), "reader_cfg", py.NewDict(), "infer_cfg", py.DictOf("inferencer", py.DictOf("type", "GenInferencer"))))
+	}
+	for _, huge := range []int{math.MaxInt, math.MaxInt - 3, math.MaxInt - 4, math.MaxInt - 58, math.MaxInt - 59} {
+		for _, c := range []struct {
+			cfg   *py.Dict
+			tasks int
+		}{
+			{py.DictOf("type", "NaivePartitioner", "n", huge), 1},
+			{py.DictOf("type", "SizePartitioner", "max_task_size", huge), 1},
+			{py.DictOf("type", "NumWorkerPartitioner", "num_worker", huge, "min_task_size", 60), 5},
+			{py.DictOf("type", "NumWorkerPartitioner", "num_worker", 1, "num_split", huge, "min_task_size", 0), 1},
+		} {
+			p, err := New(c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := p.Partition(in)
+			if err != nil || len(plan.Tasks()) != c.tasks {
+				t.Errorf("%v with %d: %d tasks, %v, want %d", c.cfg.Str("type"), huge, len(plan.Tasks()), err, c.tasks)
+			}
 		}
 	}
 }
