@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sextant/internal/py"
+	"sextant/internal/sharedtest"
 )
 
 var allOut = flag.String("all-datasets", "", "folder for the configs of all published datasets that TestAllDatasets loads")
@@ -89,7 +90,7 @@ func allDatasets(t testing.TB, root string, unique bool) (text string, files, da
 }
 
 func TestAllDatasets(t *testing.T) {
-	root := publishedConfigs(t)
+	root := sharedtest.Published(t)
 	for _, unique := range []bool{false, true} {
 		text, files, datasets := allDatasets(t, root, unique)
 		if *allOut != "" {
@@ -115,7 +116,7 @@ func TestAllDatasets(t *testing.T) {
 // BenchmarkAllDatasets loads the config of all published datasets, and takes
 // its data. What the program does besides is in tools/bench-all-datasets.sh.
 func BenchmarkAllDatasets(b *testing.B) {
-	root := publishedConfigs(b)
+	root := sharedtest.Published(b)
 	text, files, datasets := allDatasets(b, root, true)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -21,24 +21,6 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected results in testdata")
 
-// publishedConfigs is the folder with the configs of opencompass 0.5.4, which
-// tools/fetch-opencompass-configs.sh makes.
-func publishedConfigs(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("SEXTANT_OC_CONFIGS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Skip(err)
-		}
-		dir = filepath.Join(cache, "sextant-test", "opencompass-0.5.4")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "opencompass", "configs")); err != nil {
-		t.Skipf("published configs not found, run tools/fetch-opencompass-configs.sh: %v", err)
-	}
-	return dir
-}
-
 // lines reads a file of tab-separated columns; # begins a comment.
 func lines(t testing.TB, path string, f func(cols []string)) {
 	t.Helper()
@@ -87,7 +69,7 @@ func headlines(set *source.Set, err error) string {
 // those that it refuses are listed in testdata/canon-refused.txt with what we
 // do instead.
 func TestPublishedConfigs(t *testing.T) {
-	root := publishedConfigs(t)
+	root := sharedtest.Published(t)
 	tsv := sharedtest.Path(t, "conformance", "config-canon.tsv")
 	cache := &Cache{}
 	equal := 0
@@ -156,7 +138,7 @@ func diffLines(want, got string) string {
 
 // A dump of a published config loads to the same data.
 func TestPublishedConfigsRoundTrip(t *testing.T) {
-	root := publishedConfigs(t)
+	root := sharedtest.Published(t)
 	tsv := sharedtest.Path(t, "conformance", "config-canon.tsv")
 	cache := &Cache{}
 	n, i := 0, 0
@@ -376,7 +358,7 @@ func write(t testing.TB, dir, name, text string) {
 // forms, as `sextant config canon` does, on one thread.
 func BenchmarkPublished(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	root := publishedConfigs(b)
+	root := sharedtest.Published(b)
 	var files []string
 	err := filepath.WalkDir(filepath.Join(root, "opencompass"), func(p string, e os.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(p, ".py") {

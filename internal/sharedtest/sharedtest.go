@@ -48,3 +48,22 @@ func Root() string {
 		dir = up
 	}
 }
+
+// Published is the folder with the configs of opencompass 0.5.4: the one that
+// SEXTANT_OC_CONFIGS names, or the one in the user's cache that
+// tools/fetch-opencompass-configs.sh makes. The test is skipped without.
+func Published(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("SEXTANT_OC_CONFIGS")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Skip(err)
+		}
+		dir = filepath.Join(cache, "sextant-test", "opencompass-0.5.4")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "opencompass", "configs")); err != nil {
+		t.Skipf("published configs not found, run tools/fetch-opencompass-configs.sh: %v", err)
+	}
+	return dir
+}

@@ -12,32 +12,15 @@ import (
 
 	"sextant/internal/py"
 	"sextant/internal/pyconf"
+	"sextant/internal/sharedtest"
 	"sextant/internal/spec"
 )
-
-// published is the folder of OpenCompass's configs; the test is skipped without.
-func published(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("SEXTANT_OC_CONFIGS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Skip(err)
-		}
-		dir = filepath.Join(cache, "sextant-test", "opencompass-0.5.4")
-	}
-	root := filepath.Join(dir, "opencompass", "configs")
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("published configs not found, run tools/fetch-opencompass-configs.sh: %v", err)
-	}
-	return root
-}
 
 // The hash in the name of each published dataset config is that of the first
 // list of datasets that it defines, but for those in testdata/hash-differs.txt.
 func TestPublishedPromptHashes(t *testing.T) {
-	root := filepath.Join(published(t), "datasets")
-	dir := filepath.Dir(filepath.Dir(filepath.Dir(root)))
+	dir := sharedtest.Published(t)
+	root := filepath.Join(dir, "opencompass", "configs", "datasets")
 	known := map[string]string{}
 	b, err := os.ReadFile(filepath.Join("testdata", "hash-differs.txt"))
 	if err != nil {

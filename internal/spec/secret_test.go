@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sextant/internal/sharedtest"
 	"sextant/internal/spec"
 )
 
@@ -42,7 +43,7 @@ var publishedKeys = map[string]bool{"key": true, "token": true, "adv_key": false
 	"max_new_tokens": false, "max_completion_tokens": false, "max_tokens": false, "tokens_to_generate": false}
 
 func TestSecretsOfPublishedConfigs(t *testing.T) {
-	root := published(t)
+	root := filepath.Join(sharedtest.Published(t), "opencompass", "configs")
 	text := regexp.MustCompile(`(?i)['"]?\b(\w*(?:key|token|secret|passw|credential|cookie|bearer|appid)\w*)\b['"]?\s*[=:]\s*(?:'([^'\n]*)'|"([^"\n]*)"|[\[{(\w])`)
 	seen := map[string]bool{}
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
