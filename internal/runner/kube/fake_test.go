@@ -28,9 +28,12 @@ func TestMain(m *testing.M) { runnertest.Main(m) }
 
 // fakeAPI is the api of a kubetest.Fake cluster; down cuts the network.
 type fakeAPI struct {
-	c      *kubetest.Cluster
-	down   atomic.Bool
-	listed func(selector string) // called after pods were listed; nil for nothing
+	c    *kubetest.Cluster
+	down atomic.Bool
+
+	// Called before a Job is deleted and after pods were listed; nil for nothing.
+	deleting func()
+	listed   func(selector string)
 }
 
 var errCut = errors.New("connection refused")
@@ -70,6 +73,9 @@ func (f *fakeAPI) PatchJob(ctx context.Context, name string, patch []byte) error
 }
 
 func (f *fakeAPI) DeleteJob(ctx context.Context, name string, o metav1.DeleteOptions) error {
+	if f.deleting != nil {
+		f.deleting()
+	}
 	_, err := do(f, func() (any, error) { return nil, f.c.Client.BatchV1().Jobs(kubetest.Namespace).Delete(ctx, name, o) })
 	return err
 }
@@ -155,21 +161,30 @@ func TestLatePod(t *testing.T) {
 		return o
 	}}
 	b := newBench(t, p, 1, dataset("a", 10, "times", 100, "at", 0, "how", "config"))
-	looked := make(chan struct{}) // at the pods of the deleted Job
-	var once sync.Once
+	// The controller has seen the first pod fail, and does something about it
+	// only when the stage has deleted the Job and looked at its pods.
+	seen, looked := make(chan struct{}), make(chan struct{})
+	wait := func(c chan struct{}) {
+		select {
+		case <-c:
+		case <-t.Context().Done():
+		}
+	}
+	a.deleting = func() { wait(seen) }
+	var look, see sync.Once
 	a.listed = func(selector string) {
 		if strings.Contains(selector, batchv1.JobNameLabel) {
-			once.Do(func() { close(looked) })
+			look.Do(func() { close(looked) })
 		}
 	}
 	var most atomic.Int64 // pods at a time
-	p.c.Stale(func(jobs []batchv1.Job, pods []corev1.Pod) {
+	p.c.Stale(func(pods []corev1.Pod) {
 		most.Store(max(most.Load(), int64(len(pods))))
-		if len(jobs) == 1 && jobs[0].DeletionTimestamp == nil && len(pods) == 1 && pods[0].Status.Phase == corev1.PodFailed {
-			select {
-			case <-looked:
-			case <-t.Context().Done():
-			}
+		if len(pods) == 1 && pods[0].Status.Phase == corev1.PodFailed {
+			see.Do(func() {
+				close(seen)
+				wait(looked)
+			})
 		}
 	})
 	if x := b.must().Tasks[0]; x.State != task.Failed || x.Tries != 1 {
@@ -178,7 +193,6 @@ func TestLatePod(t *testing.T) {
 	if l := b.left(); len(l) > 0 {
 		t.Errorf("the stage has ended, and there is still: %q", l)
 	}
-	p.c.Stale(nil)
 	if n := most.Load(); n != 2 {
 		t.Errorf("%d pods at a time", n)
 	}

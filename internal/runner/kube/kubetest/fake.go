@@ -37,8 +37,8 @@ type Cluster struct {
 func (c *Cluster) Hold(which func(*corev1.Pod) bool) (release func()) { return c.kubelet.hold(which) }
 
 // Stale has the Job controller of a Fake call f each time between looking at
-// Jobs and pods and acting on what it saw: a controller that is behind.
-func (c *Cluster) Stale(f func(jobs []batchv1.Job, pods []corev1.Pod)) {
+// Jobs and at these pods and acting on what it saw: a controller that is behind.
+func (c *Cluster) Stale(f func(pods []corev1.Pod)) {
 	c.fake.mu.Lock()
 	defer c.fake.mu.Unlock()
 	c.fake.stale = f
@@ -61,7 +61,7 @@ type control struct {
 	t     *journal   // what cs knows
 	mu    sync.Mutex // what is read, changed and written back
 	uid   int
-	stale func([]batchv1.Job, []corev1.Pod)
+	stale func([]corev1.Pod)
 	mem   map[types.UID]*memory
 }
 
@@ -153,6 +153,8 @@ func (c *control) markPod(name string, grace *int64) error {
 	if p.DeletionTimestamp == nil {
 		now := metav1.Now()
 		p.DeletionTimestamp = &now
+	} else if old := p.DeletionGracePeriodSeconds; old != nil && grace != nil && *old < *grace {
+		grace = old // it only gets shorter
 	}
 	p.DeletionGracePeriodSeconds = grace
 	return c.t.Update(podsGVR, p, Namespace)
@@ -189,7 +191,7 @@ func (c *control) reconcile(ctx context.Context) {
 	stale := c.stale
 	c.mu.Unlock()
 	if stale != nil {
-		stale(jobs.Items, pods.Items)
+		stale(pods.Items)
 	}
 	for i := range jobs.Items {
 		j := &jobs.Items[i]

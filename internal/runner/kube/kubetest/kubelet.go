@@ -51,13 +51,13 @@ type kubelet struct {
 	held  map[*func(*corev1.Pod) bool]bool
 }
 
-// proc is the process of a pod. The kubelet's mu guards over and stopping.
+// proc is the process of a pod. The kubelet's mu guards it.
 type proc struct {
-	name     string
-	cmd      *exec.Cmd
-	stopping bool
-	over     bool // it has ended or never began: its number may soon be another's
-	done     chan struct{}
+	name  string
+	cmd   *exec.Cmd
+	grace time.Duration // as it was last told
+	last  *time.Timer   // kills it; nil until it is told to stop
+	over  bool          // it has ended or never began: its number may soon be another's
 }
 
 type log struct {
@@ -172,30 +172,31 @@ func (k *kubelet) sync(ctx context.Context, pod *corev1.Pod) {
 			k.start(ctx, pod)
 		}
 	case p != nil && pod.DeletionTimestamp != nil:
-		k.mu.Lock()
-		first := !p.stopping
-		p.stopping = true
-		if first {
-			p.kill(syscall.SIGTERM)
-		}
-		k.mu.Unlock()
-		if !first {
-			return
-		}
-		grace := time.Duration(0)
-		if s := pod.DeletionGracePeriodSeconds; s != nil {
-			grace = time.Duration(*s) * time.Second
-		}
-		k.wg.Go(func() {
-			select {
-			case <-p.done:
-			case <-time.After(grace):
-				k.mu.Lock()
-				p.kill(syscall.SIGKILL)
-				k.mu.Unlock()
-			case <-ctx.Done():
-			}
+		k.stop(p, pod)
+	}
+}
+
+// stop tells a process to stop, and kills it after the pod's grace period, which
+// somebody may have shortened since.
+func (k *kubelet) stop(p *proc, pod *corev1.Pod) {
+	grace := time.Duration(0)
+	if s := pod.DeletionGracePeriodSeconds; s != nil {
+		grace = time.Duration(*s) * time.Second
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case p.over:
+	case p.last == nil:
+		p.kill(syscall.SIGTERM)
+		p.grace, p.last = grace, time.AfterFunc(grace, func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			p.kill(syscall.SIGKILL)
 		})
+	case grace < p.grace:
+		p.grace = grace
+		p.last.Reset(grace)
 	}
 }
 
@@ -234,7 +235,7 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) {
 	err = os.MkdirAll(cmd.Dir, 0o777)
 	out := &log{}
 	cmd.Stdout, cmd.Stderr = out, out
-	p := &proc{name: pod.Name, cmd: cmd, done: make(chan struct{})}
+	p := &proc{name: pod.Name, cmd: cmd}
 	k.mu.Lock()
 	k.procs[pod.UID], k.logs[pod.Name] = p, out
 	if err == nil {
@@ -243,7 +244,6 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) {
 	p.over = err != nil
 	k.mu.Unlock()
 	k.wg.Go(func() {
-		defer close(p.done)
 		code, why := 0, ""
 		if err == nil {
 			k.ends(p)
@@ -274,6 +274,9 @@ func (k *kubelet) ends(p *proc) {
 	}
 	k.mu.Lock()
 	p.over = true
+	if p.last != nil {
+		p.last.Stop()
+	}
 	k.mu.Unlock()
 }
 
