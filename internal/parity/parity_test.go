@@ -161,6 +161,7 @@ func runHere(t *testing.T) string {
 	}
 	cmd := exec.Command(bin, "run", "eval.py", "-w", "out", "--offline")
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir()) // no caches of whoever runs this
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -233,6 +233,7 @@ func TestMemory(t *testing.T) {
 	if err := Write(io.Discard, r); err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("%d KB live at most", peak>>10)
 	if peak > 32<<20 {
 		t.Errorf("%d MB live while writing 120 MB of samples", peak>>20)
 	}
