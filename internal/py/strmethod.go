@@ -628,34 +628,6 @@ func malformed(b string) (n int, why string) {
 	return n, "" // not malformed
 }
 
-var bytesMethods = map[string]method[Bytes]{
-	"decode": {max: 2, names: "encoding errors", fn: func(b Bytes, a []Value, _ int) (Value, error) {
-		return decode(string(b), optStr(a[0], "utf-8"), optStr(a[1], "strict"))
-	}},
-	"hex": {fn: func(b Bytes, _ []Value, _ int) (Value, error) {
-		const digits = "0123456789abcdef"
-		out := make([]byte, 0, 2*len(b))
-		for i := 0; i < len(b); i++ {
-			out = append(out, digits[b[i]>>4], digits[b[i]&15])
-		}
-		return string(out), nil
-	}},
-	"startswith": {min: 1, max: 1, fn: func(b Bytes, a []Value, _ int) (Value, error) {
-		t, ok := a[0].(Bytes)
-		if !ok {
-			return nil, typeErr("startswith first arg must be bytes or a tuple of bytes, not %s", TypeName(a[0]))
-		}
-		return strings.HasPrefix(string(b), string(t)), nil
-	}},
-	"endswith": {min: 1, max: 1, fn: func(b Bytes, a []Value, _ int) (Value, error) {
-		t, ok := a[0].(Bytes)
-		if !ok {
-			return nil, typeErr("endswith first arg must be bytes or a tuple of bytes, not %s", TypeName(a[0]))
-		}
-		return strings.HasSuffix(string(b), string(t)), nil
-	}},
-}
-
 // argType is the type of v as argument checks of CPython name it.
 func argType(v Value) string {
 	if v == nil {
