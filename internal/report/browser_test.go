@@ -276,6 +276,17 @@ func TestBrowser(t *testing.T) {
 	b.wait(t, `document.activeElement.type === "search" && document.activeElement.value === "Riley's attacks"`)
 	b.shot(t, "4_search")
 
+	// a filter pressed right after typing takes the words along; another dataset
+	// opened right after it does not
+	const typed = `{ const f = document.querySelector("input[type=search]"); f.value = "Riley"; f.dispatchEvent(new Event("input")); `
+	b.do(t, chromedp.Evaluate[chromedp.Void](typed+`document.querySelector('button[data-show="wrong"]').click(); }`))
+	b.wait(t, `/[?&]show=wrong&q=Riley$/.test(location.hash)`)
+	b.do(t, chromedp.Evaluate[chromedp.Void](typed+`setTimeout(() => { window.later = true; }, 200); location.hash = "#samples?d=winogrande&m=opt-demo"; }`))
+	b.wait(t, `window.later`)
+	if got := eval[string](t, b, `location.hash`); got != "#samples?d=winogrande&m=opt-demo" {
+		t.Errorf("words for other samples came along: %s", got)
+	}
+
 	// the address alone leads to a sample, and the matrix to its samples
 	b.do(t, chromedp.Evaluate[chromedp.Void](`location.hash = "#samples?d=winogrande&m=opt-demo&show=right&i=1"`))
 	b.wait(t, `document.querySelector(".detail strong") && document.querySelector(".detail strong").textContent === "Sample 1"`)
