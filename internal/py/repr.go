@@ -196,6 +196,18 @@ func (w *writer) repr(v Value) {
 		}
 	case *Set:
 		w.set(x)
+	case Nest:
+		before, items, after, again := x.PyReprParts()
+		var id any = x
+		if again == "" {
+			id = new(byte) // counts as a level
+		}
+		if w.enter(id, again) {
+			w.b = append(w.b, before...)
+			w.items(items)
+			w.b = append(w.b, after...)
+			w.leave()
+		}
 	case Object:
 		w.b = append(w.b, x.PyRepr()...)
 	default:

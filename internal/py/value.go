@@ -41,6 +41,15 @@ type Object interface {
 	PyRepr() string
 }
 
+// Nest is an Object whose repr shows values, which may lead back to it: Repr
+// writes them itself, so that it sees the circle. PyRepr is Repr of it. again is
+// what stands for x within its own repr; "" shows it once more, where the way
+// back must lead through a list or dict.
+type Nest interface {
+	Object
+	PyReprParts() (before string, items []Value, after, again string)
+}
+
 // List is a mutable Python list. Pos, if not nil, runs beside Items and says
 // where each item was written.
 type List struct {

@@ -74,12 +74,11 @@ type exception struct {
 
 func (e *exception) PyType() string { return e.class.name }
 
-func (e *exception) PyRepr() string {
-	s := make([]string, len(e.args))
-	for i, a := range e.args {
-		s[i] = py.Repr(a)
-	}
-	return e.class.name + "(" + strings.Join(s, ", ") + ")"
+func (e *exception) PyRepr() string { return py.Repr(e) }
+
+// PyReprParts implements py.Nest.
+func (e *exception) PyReprParts() (before string, items []py.Value, after, again string) {
+	return e.class.name + "(", e.args, ")", ""
 }
 
 func (e *exception) PyStr() string {

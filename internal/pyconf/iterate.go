@@ -206,7 +206,12 @@ type dictView struct {
 func (v *dictView) PyType() string { return "dict_" + v.kind + "s" }
 
 func (v *dictView) PyRepr() string {
-	return v.PyType() + "(" + py.Repr(py.NewList(v.values()...)) + ")"
+	return py.Repr(v)
+}
+
+// PyReprParts implements py.Nest.
+func (v *dictView) PyReprParts() (before string, items []py.Value, after, again string) {
+	return v.PyType() + "([", v.values(), "])", "..."
 }
 
 func (v *dictView) PyLen() int { return v.d.Len() }

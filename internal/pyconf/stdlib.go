@@ -82,7 +82,12 @@ type partial struct {
 }
 
 func (p *partial) PyType() string { return "partial" }
-func (p *partial) PyRepr() string { return "functools.partial(" + py.Repr(p.fn) + ")" }
+func (p *partial) PyRepr() string { return py.Repr(p) }
+
+// PyReprParts implements py.Nest.
+func (p *partial) PyReprParts() (before string, items []py.Value, after, again string) {
+	return "functools.partial(", []py.Value{p.fn}, ")", "..."
+}
 
 // PyAttr gives func, args and keywords.
 func (p *partial) PyAttr(name string) (py.Value, bool) {
