@@ -15,8 +15,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,6 +135,7 @@ func newBenchLost(t *testing.T, f Factory, workers int, lostAfter time.Duration)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { run.Close() })
+	t.Cleanup(func() { Reap(t, run.Dir()) })
 	b := &bench{t: t, run: run, rec: NewRecorder()}
 	b.r = f(t, Setup{
 		Workers: workers, Command: []string{os.Args[0]}, Environ: append(os.Environ(), WorkerVar+"=1", "GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"),
@@ -209,6 +212,33 @@ func (b *bench) same(want map[string]string) {
 	b.t.Helper()
 	if d := cmp.Diff(want, b.final()); d != "" {
 		b.t.Errorf("final files differ: %s", d)
+	}
+}
+
+// Reap kills the workers that are left on a run and waits until they are gone:
+// a runner need not wait for those that it has told to end, but they write to
+// the folder that is removed after the test.
+func Reap(t *testing.T, run string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
+		left := 0
+		for _, p := range lines {
+			b, err := os.ReadFile(p)
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p))) // it is a number
+			if err != nil || !strings.Contains(string(b), run+string(filepath.Separator)) || pid == os.Getpid() {
+				continue
+			}
+			left++
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may just have ended
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%d workers cannot be killed", left)
+			return
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ func newScene(t *testing.T, c *slurmtest.Cluster, workers int, tasks []task.Task
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { run.Close() })
+	t.Cleanup(func() { runnertest.Reap(t, run.Dir()) })
 	return &scene{
 		t: t, c: c, run: run, rec: runnertest.NewRecorder(), o: options(c.Environ(), workers),
 		stage: &runner.Stage{Name: task.Infer, Run: run, Epoch: 1, Tasks: tasks, Policy: runner.Policy{Retries: 2}, Options: task.Options{MaxFailedSamples: -1}},
